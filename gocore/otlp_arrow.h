@@ -1,0 +1,66 @@
+/* otlp_arrow.h: the C ABI of otlp-arrow.
+ *
+ * Every function but the release ones returns 0 or an error code; with an error it
+ * fills *err (when not NULL), whose message the caller releases with
+ * oa_error_release. Handles are numbers from a table of the library's: a stale one
+ * gives OA_BAD_HANDLE, never a crash. All functions may be called from any thread.
+ * Text is UTF-8. A text that comes out in char **json ends in NUL and is released
+ * with oa_string_release.
+ */
+#ifndef OTLP_ARROW_H
+#define OTLP_ARROW_H
+#include <stdint.h>
+
+#define OA_ABI_VERSION 1
+
+enum {
+	OA_OK = 0, OA_INTERNAL = 1, OA_INVALID = 2, OA_TOO_LARGE = 3, OA_UNSUPPORTED = 4,
+	OA_UNAUTHENTICATED = 5, OA_OVERLOADED = 6, OA_CLOSED = 7, OA_TIMEOUT = 8,
+	OA_CONFIG = 9, OA_IO = 10, OA_BAD_HANDLE = 11,
+};
+enum { OA_TRACES = 0, OA_METRICS = 1, OA_LOGS = 2 };
+
+typedef struct OaError {
+	int32_t code;
+	char *message;
+} OaError;
+
+#ifndef OA_NO_PROTOTYPES
+int32_t oa_abi_version(void);
+void oa_error_release(OaError *err);
+void oa_string_release(char *text);
+
+/* oa_resolve checks a configuration and gives it back whole, as JSON, with secrets
+ * hidden. sources is a JSON object {"file": PATH or absent, "env": {NAME: VALUE},
+ * "values": {nested settings}}; later ones win. Nothing is opened. A result of
+ * OA_CONFIG has every fault, a line each. */
+int32_t oa_resolve(const char *sources, uint64_t length, char **json, OaError *err);
+
+/* oa_open starts a node. sources is as for oa_resolve; "embedded": true in it leaves
+ * listeners closed unless "values" asks for them. *handle is 0 on error. */
+int32_t oa_open(const char *sources, uint64_t length, uint64_t *handle, OaError *err);
+
+/* oa_close drains the node: listeners end, what was acknowledged is written. After
+ * timeout_ms it gives OA_TIMEOUT and the handle stays open. */
+int32_t oa_close(uint64_t handle, int64_t timeout_ms, OaError *err);
+
+/* oa_endpoints gives {"otlp_grpc": "127.0.0.1:4317", ...}: the real addresses. */
+int32_t oa_endpoints(uint64_t handle, char **json, OaError *err);
+
+/* oa_export takes one OTLP Export request (protobuf), as a receiver would. The bytes
+ * are not kept. */
+int32_t oa_export(uint64_t handle, int32_t signal, const void *body, uint64_t length, OaError *err);
+
+/* oa_flush returns when all that was accepted before the call is in files. */
+int32_t oa_flush(uint64_t handle, int64_t timeout_ms, OaError *err);
+
+/* oa_files flushes the signal and gives [{"path": TEXT, "length": BYTES}, ...], oldest
+ * first: one snapshot of all files of the signal in the output directory. */
+int32_t oa_files(uint64_t handle, int32_t signal, int64_t timeout_ms, char **json, OaError *err);
+
+/* oa_log_next waits up to timeout_ms for the next log record of the node:
+ * {"time": RFC 3339, "level": "INFO", "msg": TEXT, ...attributes}. *json is NULL when
+ * there was none in time. After oa_close it gives OA_BAD_HANDLE. */
+int32_t oa_log_next(uint64_t handle, int64_t timeout_ms, char **json, OaError *err);
+#endif
+#endif
