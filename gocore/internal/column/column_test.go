@@ -1,0 +1,152 @@
+package column
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"pgregory.net/rapid"
+)
+
+// model is a column beside the plain Go values that it should hold.
+type model struct {
+	column Column
+	typ    arrow.DataType
+	append func(v int) string
+	want   []string
+}
+
+var text = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
+
+func models() []*model {
+	numbers, flags, ids := &Fixed[int64]{}, &Bool{}, &Binary{Width: 8}
+	words, plain := &Text{}, &Plain{}
+	inner := &Fixed[int64]{}
+	list := &List{Children: []Column{inner}}
+	must := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	return []*model{
+		{column: numbers, typ: arrow.PrimitiveTypes.Int64, append: func(v int) string {
+			numbers.AppendIf(int64(v), v%3 != 0)
+			if v%3 == 0 {
+				return "(null)"
+			}
+			return fmt.Sprint(v)
+		}},
+		{column: flags, typ: arrow.FixedWidthTypes.Boolean, append: func(v int) string {
+			if v%3 == 0 {
+				flags.AppendNull()
+				return "(null)"
+			}
+			flags.Append(v%2 == 0)
+			return fmt.Sprint(v%2 == 0)
+		}},
+		{column: ids, typ: &arrow.FixedSizeBinaryType{ByteWidth: 8}, append: func(v int) string {
+			if v%3 == 0 {
+				ids.AppendOrNull(nil)
+				return "(null)"
+			}
+			ids.AppendOrNull([]byte{1, 2, 3, 4, 5, 6, 7, byte(v)})
+			return "id"
+		}},
+		{column: words, typ: text, append: func(v int) string {
+			if v%7 == 0 {
+				words.AppendNull()
+				return "(null)"
+			}
+			must(words.Append([]byte(fmt.Sprintf("w%d\x00", v%500))))
+			return fmt.Sprintf("w%d\x00", v%500)
+		}},
+		{column: plain, typ: arrow.BinaryTypes.String, append: func(v int) string {
+			must(plain.Append([]byte(fmt.Sprint(v))))
+			return fmt.Sprint(v)
+		}},
+		{column: list, typ: arrow.ListOf(arrow.PrimitiveTypes.Int64), append: func(v int) string {
+			if v%5 == 0 {
+				list.CloseNull()
+				return "(null)"
+			}
+			for i := range v % 4 {
+				inner.Append(int64(i))
+			}
+			list.Close()
+			return []string{"[]", "[0]", "[0,1]", "[0,1,2]"}[v%4]
+		}},
+	}
+}
+
+func (m *model) check(t *rapid.T) {
+	data := m.column.Data(m.typ)
+	arr := array.MakeFromData(data)
+	defer arr.Release()
+	if arr.Len() != len(m.want) || m.column.Len() != len(m.want) {
+		t.Fatalf("%T: %d values, want %d", m.column, arr.Len(), len(m.want))
+	}
+	if full, ok := arr.(interface{ ValidateFull() error }); ok {
+		if err := full.ValidateFull(); err != nil {
+			t.Fatalf("%T: %v", m.column, err)
+		}
+	}
+	nulls := 0
+	for i, want := range m.want {
+		if want == "(null)" {
+			nulls++
+		}
+		if _, isID := m.column.(*Binary); isID && want != "(null)" {
+			want = arr.ValueStr(i) // compared by length and nulls only: base64 of eight bytes
+		}
+		if got := arr.ValueStr(i); got != want {
+			t.Fatalf("%T[%d]: %q, want %q", m.column, i, got, want)
+		}
+	}
+	if arr.NullN() != nulls {
+		t.Fatalf("%T: %d nulls, want %d", m.column, arr.NullN(), nulls)
+	}
+}
+
+// TestColumnsFollowTheirModel appends, cuts back and resets at random.
+func TestColumnsFollowTheirModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, m := range models() {
+			for range rapid.IntRange(1, 6).Draw(t, "steps") {
+				for range rapid.IntRange(0, 300).Draw(t, "appends") {
+					m.want = append(m.want, m.append(rapid.IntRange(0, 2000).Draw(t, "v")))
+				}
+				m.check(t)
+				keep := rapid.IntRange(0, len(m.want)).Draw(t, "keep")
+				if keep == 0 {
+					m.column.Reset()
+				} else {
+					m.column.Truncate(keep)
+				}
+				m.want = m.want[:keep]
+				m.check(t)
+			}
+		}
+	})
+}
+
+func TestDictForgetsWhatIsCutOff(t *testing.T) {
+	var d Dict
+	for i := range 1000 {
+		if got, err := d.Index([]byte(fmt.Sprint(i))); err != nil || int(got) != i {
+			t.Fatalf("%d: index %d, %v", i, got, err)
+		}
+	}
+	d.Truncate(10)
+	if got, _ := d.Index([]byte("500")); got != 10 {
+		t.Errorf("a forgotten text has index %d, want 10", got)
+	}
+	for i := range 10 {
+		if got, _ := d.Index([]byte(fmt.Sprint(i))); int(got) != i {
+			t.Errorf("text %d moved to %d", i, got)
+		}
+	}
+	if _, err := d.Index([]byte{0xff}); err == nil {
+		t.Error("invalid UTF-8 was taken")
+	}
+}

@@ -1,0 +1,120 @@
+package column
+
+import (
+	"bytes"
+	"errors"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/zeebo/xxh3"
+)
+
+// ErrUTF8 says that a text is not valid UTF-8, which protobuf asks of strings.
+var ErrUTF8 = errors.New("invalid UTF-8")
+
+// Dict is the distinct texts of a column in the order they came, found through an
+// open-addressed table. A text is checked for UTF-8 only when it is new.
+//
+//	slots:   [ 3 | . | 1 | 2 ]   entry + 1, 0 is free; linear probing
+//	hashes:  [ h0 h1 h2 ]        xxh3, kept for growing and for stable hashes
+//	offsets: [ 0 a b c ]  data: "text0text1text2"
+type Dict struct {
+	slots   []int32
+	hashes  []uint64
+	offsets []int32
+	data    []byte
+}
+
+// Len is the number of texts.
+func (d *Dict) Len() int { return len(d.hashes) }
+
+// Text is the i-th text; it is good until the next change.
+func (d *Dict) Text(i int32) []byte { return d.data[d.offsets[i]:d.offsets[i+1]] }
+
+// Hash is the i-th text's xxh3, the same in every process.
+func (d *Dict) Hash(i int32) uint64 { return d.hashes[i] }
+
+// Index finds or adds a text.
+func (d *Dict) Index(text []byte) (int32, error) {
+	if len(d.slots) == 0 {
+		d.slots, d.offsets = make([]int32, 256), append(d.offsets, 0)
+	}
+	h := xxh3.Hash(text)
+	mask := uint64(len(d.slots) - 1)
+	at := h & mask
+	for d.slots[at] != 0 {
+		i := d.slots[at] - 1
+		if d.hashes[i] == h && bytes.Equal(d.Text(i), text) {
+			return i, nil
+		}
+		at = (at + 1) & mask
+	}
+	if !utf8.Valid(text) {
+		return 0, ErrUTF8
+	}
+	return d.add(text, h, at), nil
+}
+
+func (d *Dict) add(text []byte, h, at uint64) int32 {
+	d.hashes = append(d.hashes, h)
+	d.data = append(d.data, text...)
+	d.offsets = append(d.offsets, int32(len(d.data))) //nolint:gosec // batches are sealed far below 2 GiB
+	n := int32(len(d.hashes))                         //nolint:gosec // as above
+	d.slots[at] = n
+	if len(d.hashes)*2 > len(d.slots) {
+		d.grow()
+	}
+	return n - 1
+}
+
+// grow places the entries in their order again, so that Truncate can take the last ones out.
+func (d *Dict) grow() {
+	d.slots = make([]int32, len(d.slots)*2)
+	mask := uint64(len(d.slots) - 1)
+	for i, h := range d.hashes {
+		at := h & mask
+		for d.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		d.slots[at] = int32(i) + 1 //nolint:gosec // bounded as above
+	}
+}
+
+// Truncate keeps the first n texts. Entries leave in the reverse of the order in which
+// they came, so no probe of an older one ever crosses a freed slot.
+func (d *Dict) Truncate(n int) {
+	mask := uint64(len(d.slots) - 1)
+	for i := len(d.hashes) - 1; i >= n; i-- {
+		at := d.hashes[i] & mask
+		for d.slots[at] != int32(i)+1 { //nolint:gosec // bounded as above
+			at = (at + 1) & mask
+		}
+		d.slots[at] = 0
+	}
+	if n < len(d.hashes) {
+		d.hashes = d.hashes[:n]
+		d.offsets = d.offsets[:n+1]
+		d.data = d.data[:d.offsets[n]]
+	}
+}
+
+// Reset forgets all texts and keeps the memory.
+func (d *Dict) Reset() {
+	if len(d.slots) == 0 {
+		return
+	}
+	clear(d.slots)
+	d.hashes, d.offsets, d.data = d.hashes[:0], d.offsets[:1], d.data[:0]
+}
+
+// array is the dictionary as Arrow utf8 data.
+func (d *Dict) array() arrow.ArrayData {
+	offsets := d.offsets
+	if len(offsets) == 0 {
+		offsets = []int32{0}
+	}
+	buffers := []*memory.Buffer{nil, buffer(offsets), buffer(d.data)}
+	return array.NewData(arrow.BinaryTypes.String, d.Len(), buffers, nil, 0, 0)
+}

@@ -1,0 +1,75 @@
+package column
+
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
+
+// List is a column of lists: of one column, of structs, or a map, as the Arrow type
+// that Data is given says. A row is made by appending to all children and then Close.
+type List struct {
+	Children []Column
+	ends     []int32
+	valid    validity
+}
+
+// Close ends the row: what was appended to the children since the last one is its list.
+func (c *List) Close() {
+	c.ends = append(c.ends, int32(c.Children[0].Len())) //nolint:gosec // batches are sealed far below 2 GiB
+	c.valid.valid()
+}
+
+// CloseNull ends the row with a null; nothing may have been appended for it.
+func (c *List) CloseNull() {
+	c.ends = append(c.ends, int32(c.Children[0].Len())) //nolint:gosec // as above
+	c.valid.null()
+}
+
+// Start is where the row that is being made begins in the children.
+func (c *List) Start() int { return int(last(c.ends)) }
+
+// Range is where a row lies in the children.
+func (c *List) Range(row int) (from, to int) {
+	return int(last(c.ends[:row])), int(c.ends[row])
+}
+
+// Len is the number of rows.
+func (c *List) Len() int { return len(c.ends) }
+
+// Truncate keeps the first n rows and what they hold.
+func (c *List) Truncate(n int) {
+	c.ends = c.ends[:n]
+	c.valid.truncate(n)
+	for _, child := range c.Children {
+		child.Truncate(int(last(c.ends)))
+	}
+}
+
+// Reset empties the column and its children.
+func (c *List) Reset() {
+	c.ends = c.ends[:0]
+	c.valid.reset()
+	for _, child := range c.Children {
+		child.Reset()
+	}
+}
+
+// Data is the column as Arrow list or map data.
+func (c *List) Data(t arrow.DataType) arrow.ArrayData {
+	buffers := []*memory.Buffer{c.valid.buffer(), offsets(c.ends)}
+	children := []arrow.ArrayData{c.elements(t.(arrow.ListLikeType).Elem())}
+	return array.NewData(t, len(c.ends), buffers, children, c.valid.nulls, 0)
+}
+
+func (c *List) elements(t arrow.DataType) arrow.ArrayData {
+	structs, ok := t.(*arrow.StructType)
+	if !ok {
+		return c.Children[0].Data(t)
+	}
+	fields := make([]arrow.ArrayData, len(c.Children))
+	for i, child := range c.Children {
+		fields[i] = child.Data(structs.Field(i).Type)
+	}
+	return array.NewData(t, c.Children[0].Len(), []*memory.Buffer{nil}, fields, 0, 0)
+}
