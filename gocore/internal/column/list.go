@@ -73,3 +73,19 @@ func (c *List) elements(t arrow.DataType) arrow.ArrayData {
 	}
 	return array.NewData(t, c.Children[0].Len(), []*memory.Buffer{nil}, fields, 0, 0)
 }
+
+// Repeat adds the rows [from, to) once more.
+func (c *List) Repeat(from, to int) {
+	start, end := int(last(c.ends[:from])), int(last(c.ends[:to]))
+	for _, child := range c.Children {
+		child.(repeater).Repeat(start, end)
+	}
+	base := last(c.ends) - last(c.ends[:from])
+	for i := from; i < to; i++ {
+		c.ends = append(c.ends, c.ends[i]+base)
+		c.valid.valid()
+	}
+}
+
+// repeater is a column whose rows can be added once more.
+type repeater interface{ Repeat(from, to int) }

@@ -55,3 +55,13 @@ func offsets(ends []int32) *memory.Buffer {
 	copy(all[1:], ends)
 	return buffer(all)
 }
+
+// Repeat adds the texts [from, to) once more.
+func (c *Plain) Repeat(from, to int) {
+	start, end := last(c.ends[:from]), last(c.ends[:to])
+	base := last(c.ends) - start
+	c.data = append(c.data, c.data[start:end]...)
+	for i := from; i < to; i++ {
+		c.ends = append(c.ends, c.ends[i]+base)
+	}
+}

@@ -53,6 +53,17 @@ func NewCursor(message []byte) Cursor { return Cursor{data: message} }
 // Err is the first error, with the byte's position.
 func (c *Cursor) Err() error { return c.err }
 
+// Fail makes an error of a nested value this cursor's own.
+func (c *Cursor) Fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+	c.pos = len(c.data)
+}
+
+// More tells whether bytes are left, for packed values that have no tags.
+func (c *Cursor) More() bool { return c.pos < len(c.data) }
+
 func (c *Cursor) fail(err error) {
 	if c.err == nil {
 		c.err = fmt.Errorf("%w at byte %d", err, c.pos)

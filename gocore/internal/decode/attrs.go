@@ -1,0 +1,240 @@
+package decode
+
+import (
+	"bytes"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
+)
+
+// attrs is a column of attribute maps with the column of their types. A row is made by
+// begin, add for each KeyValue and finish; close or repeat then ends it in the columns,
+// abandon takes it back.
+type attrs struct {
+	table  *Table
+	name   string // the column, for duplicate_attributes
+	field  string // the field in errors
+	list   column.List
+	keys   column.Text
+	values column.Text
+	types  column.Text
+
+	letters []byte  // of the present row
+	typesAt int32   // their index
+	dups    []byte  // JSON objects of the present row's earlier values, comma-separated
+	guesses []guess // what each place held last: the next row is often alike
+	ints    [256]intText
+	seen    []uint32 // by key index: the last row that had it
+	stamp   uint32
+	repeats bool // the present row has a key twice
+	from    int  // where the present row lies in keys and values
+	to      int
+}
+
+type guess struct{ key, value int32 }
+
+// intText remembers the index of a number's text.
+type intText struct {
+	value int64
+	index int32 // entry + 1
+}
+
+func (a *attrs) bind(t *Table, name, field string) {
+	a.table, a.name, a.field = t, name, field
+	a.list.Children = []column.Column{&a.keys, &a.values}
+}
+
+func (a *attrs) begin() {
+	a.letters, a.dups, a.repeats = a.letters[:0], a.dups[:0], false
+	a.from = a.list.Start()
+	a.stamp++
+	if a.stamp == 0 { // after 2^32 rows stamps would look alike
+		clear(a.seen)
+		a.stamp = 1
+	}
+}
+
+// size is the entries of the present row.
+func (a *attrs) size() int { return a.to - a.from }
+
+// add reads KeyValue { string key = 1; AnyValue value = 2 }.
+func (a *attrs) add(b []byte) error {
+	key, value, has, err := a.table.Stats.keyValue(b)
+	if err != nil {
+		return at(a.field, len(a.letters), err)
+	}
+	place := len(a.letters)
+	if place == len(a.guesses) {
+		a.guesses = append(a.guesses, guess{})
+	}
+	g := &a.guesses[place]
+	if g.key, err = likely(&a.keys, g.key, key); err != nil {
+		return at(a.field, place, in("key", err))
+	}
+	a.noteKey(g.key)
+	a.keys.AppendIndex(g.key)
+	if !has {
+		a.letters = append(a.letters, '-')
+		a.values.AppendNull()
+		return nil
+	}
+	return at(a.field, place, in("value", a.value(g, value)))
+}
+
+// likely is Index that tries the text which stood in this place before.
+func likely(col *column.Text, guess int32, text []byte) (int32, error) {
+	if int(guess) < col.Dict.Len() && bytes.Equal(col.Dict.Text(guess), text) {
+		return guess, nil
+	}
+	return col.Dict.Index(text)
+}
+
+func (a *attrs) noteKey(key int32) {
+	for int(key) >= len(a.seen) {
+		a.seen = append(a.seen, 0)
+	}
+	if a.seen[key] == a.stamp {
+		a.repeats = true
+	}
+	a.seen[key] = a.stamp
+}
+
+func (a *attrs) value(g *guess, b []byte) error {
+	if text, ok := shortString(b); ok {
+		return a.text('s', g, text)
+	}
+	v, err := a.table.Stats.anyValue(b)
+	if err != nil {
+		return err
+	}
+	switch v.kind {
+	case 's':
+		return a.text('s', g, v.bytes)
+	case 'i':
+		return a.integer(int64(v.number)) //nolint:gosec // int64 on the wire
+	case 'n':
+		a.letters = append(a.letters, 'n')
+		a.values.AppendNull()
+		return nil
+	}
+	a.table.scratch, err = v.appendText(a.table.scratch[:0], &a.table.Stats)
+	if err != nil {
+		return err
+	}
+	return a.text(v.kind, g, a.table.scratch)
+}
+
+// shortString is the text of an AnyValue that is just a string of under 128 bytes, as most are.
+func shortString(b []byte) ([]byte, bool) {
+	if len(b) >= 2 && b[0] == anyString && b[1] < 0x80 && int(b[1]) == len(b)-2 {
+		return b[2:], true
+	}
+	return nil, false
+}
+
+func (a *attrs) text(kind byte, g *guess, text []byte) error {
+	index, err := likely(&a.values, g.value, text)
+	if err != nil {
+		return err
+	}
+	g.value = index
+	a.letters = append(a.letters, kind)
+	a.values.AppendIndex(index)
+	return nil
+}
+
+func (a *attrs) integer(v int64) error {
+	known := &a.ints[byte(v)^byte(v>>8)]
+	a.letters = append(a.letters, 'i')
+	if known.value == v && known.index > 0 && int(known.index) <= a.values.Dict.Len() && isInt(a.values.Dict.Text(known.index-1), v) {
+		a.values.AppendIndex(known.index - 1)
+		return nil
+	}
+	a.table.scratch = appendInt(a.table.scratch[:0], v)
+	index, err := a.values.Dict.Index(a.table.scratch)
+	if err != nil {
+		return err
+	}
+	*known = intText{v, index + 1}
+	a.values.AppendIndex(index)
+	return nil
+}
+
+// finish completes the row's values, types and duplicates; item is its index in events,
+// links or exemplars, -1 elsewhere.
+func (a *attrs) finish(item int) error {
+	if a.repeats {
+		if err := a.takeDuplicates(item); err != nil {
+			return err
+		}
+	}
+	a.to = a.keys.Len()
+	index, err := a.types.Index(a.letters)
+	a.typesAt = index
+	return err
+}
+
+// close ends the row in the columns.
+func (a *attrs) close() {
+	a.list.Close()
+	a.types.AppendIndex(a.typesAt)
+}
+
+// repeat is close for a row that is like the one before.
+func (a *attrs) repeat(again bool) {
+	if again && a.to > a.from {
+		a.keys.Repeat(a.from, a.to)
+		a.values.Repeat(a.from, a.to)
+	}
+	a.close()
+}
+
+func (a *attrs) abandon() {
+	start := a.list.Start()
+	a.keys.Truncate(start)
+	a.values.Truncate(start)
+}
+
+// stringOf is the present row's text for a key whose value is a string.
+func (a *attrs) stringOf(key string) ([]byte, bool) {
+	for i := a.from; i < a.to; i++ {
+		k, _ := a.keys.IndexAt(i)
+		if a.letters[i-a.from] == 's' && string(a.keys.Dict.Text(k)) == key {
+			v, _ := a.values.IndexAt(i)
+			return a.values.Dict.Text(v), true
+		}
+	}
+	return nil, false
+}
+
+// keyValue takes a KeyValue apart; has tells whether a value was there, even an empty one.
+func (s *Stats) keyValue(b []byte) (key, value []byte, has bool, err error) {
+	if key, value, ok := shortKeyValue(b); ok {
+		return key, value, true, nil
+	}
+	c := wire.NewCursor(b)
+	for c.Next() {
+		switch c.Tag() {
+		case 1<<3 | 2:
+			key = c.Bytes()
+		case 2<<3 | 2:
+			value, has = merge(has, value, c.Bytes()), true
+		default:
+			s.unknown(&c)
+		}
+	}
+	return key, value, has, c.Err()
+}
+
+// shortKeyValue takes the usual form apart: key, then value, each under 128 bytes.
+func shortKeyValue(b []byte) (key, value []byte, ok bool) {
+	if len(b) < 4 || b[0] != 1<<3|2 || b[1] >= 0x80 || int(b[1])+4 > len(b) {
+		return nil, nil, false
+	}
+	n := int(b[1])
+	rest := b[2+n:]
+	if rest[0] != 2<<3|2 || rest[1] >= 0x80 || int(rest[1]) != len(rest)-2 {
+		return nil, nil, false
+	}
+	return b[2 : 2+n], rest[2:], true
+}

@@ -1,0 +1,59 @@
+package decode
+
+import (
+	"fmt"
+	"testing"
+
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+
+	"github.com/otlp-arrow/otlp-arrow/bench/sample"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+)
+
+// BenchmarkDecode compares decoding a request of 100 items into a record batch's columns
+// with pdata's Unmarshal of the same bytes:
+//
+//	go test ./gocore/internal/decode -run '^$' -bench Decode -cpu 1 -count 5
+func BenchmarkDecode(b *testing.B) {
+	unmarshal := [otlp.Count]func([]byte) error{
+		otlp.Traces:  func(body []byte) error { return ptraceotlp.NewExportRequest().UnmarshalProto(body) },
+		otlp.Metrics: func(body []byte) error { return pmetricotlp.NewExportRequest().UnmarshalProto(body) },
+		otlp.Logs:    func(body []byte) error { return plogotlp.NewExportRequest().UnmarshalProto(body) },
+	}
+	for _, signal := range otlp.Signals {
+		maker := sample.New(42, 1_700_000_000_000_000_000)
+		bodies := make([][]byte, 64)
+		for i := range bodies {
+			bodies[i] = maker.Body(signal.String(), 100)
+		}
+		b.Run(fmt.Sprintf("signal=%s/by=pdata", signal), func(b *testing.B) {
+			benchmark(b, bodies, unmarshal[signal])
+		})
+		b.Run(fmt.Sprintf("signal=%s/by=columns", signal), func(b *testing.B) {
+			table := New(signal)
+			benchmark(b, bodies, func(body []byte) error {
+				if table.Size() > 16<<20 {
+					table.Batch().Release()
+					table.Reset()
+				}
+				return table.Decode(body)
+			})
+		})
+	}
+}
+
+func benchmark(b *testing.B, bodies [][]byte, decode func([]byte) error) {
+	b.ReportAllocs()
+	size := 0
+	for i := range b.N {
+		body := bodies[i%len(bodies)]
+		size += len(body)
+		if err := decode(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/item")
+	b.ReportMetric(float64(size)/float64(b.N)/100, "bytes/item")
+}

@@ -1,0 +1,310 @@
+package decode
+
+import (
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
+)
+
+// All three signals share the outer shape, down to the field numbers:
+// https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/trace/v1/trace.proto
+//
+//	Request       { repeated ResourceSpans = 1 }
+//	ResourceSpans { Resource = 1; repeated ScopeSpans = 2; string schema_url = 3 }
+//	ScopeSpans    { InstrumentationScope = 1; repeated Span = 2; string schema_url = 3 }
+
+const (
+	tagResource  = 1<<3 | 2
+	tagContained = 2<<3 | 2
+	tagSchemaURL = 3<<3 | 2
+)
+
+// common is the columns of resource and scope, which every table has.
+type common struct {
+	table    *Table
+	resource part
+	scope    part
+
+	serviceName, serviceNamespace, serviceInstance promoted
+	entities                                       column.List
+	entityURL, entityType                          column.Text
+	idKeys, descriptionKeys                        column.List
+	idKey, descriptionKey                          column.Plain
+	entityFrom, entityTo                           int
+
+	scopeName, scopeVersion column.Text
+	scopeNameAt, versionAt  int32
+	duplicates              column.Text
+}
+
+// part is what resource and scope have alike; a row repeats it until the next one.
+type part struct {
+	attrs     attrs
+	dropped   column.Fixed[uint32]
+	url       column.Text
+	droppedAt uint32
+	urlAt     int32
+	rows      int // rows of the present one
+}
+
+// promoted is a typed copy of a resource attribute.
+type promoted struct {
+	key  string
+	col  column.Text
+	at   int32
+	null bool
+}
+
+func (c *common) bind(t *Table, named *columns) {
+	c.table = t
+	named.attrs("resource_attributes", "resource_attribute_types", &c.resource.attrs)
+	named.add("resource_dropped_attributes_count", &c.resource.dropped)
+	named.add("resource_schema_url", &c.resource.url)
+	c.idKeys.Children = []column.Column{&c.idKey}
+	c.descriptionKeys.Children = []column.Column{&c.descriptionKey}
+	c.entities.Children = []column.Column{&c.entityURL, &c.entityType, &c.idKeys, &c.descriptionKeys}
+	named.add("resource_entity_refs", &c.entities)
+	named.text(&c.entityURL)
+	named.text(&c.entityType)
+	named.add("scope_name", &c.scopeName)
+	named.add("scope_version", &c.scopeVersion)
+	named.attrs("scope_attributes", "scope_attribute_types", &c.scope.attrs)
+	named.add("scope_dropped_attributes_count", &c.scope.dropped)
+	named.add("scope_schema_url", &c.scope.url)
+	named.add("duplicate_attributes", &c.duplicates)
+	c.serviceName.key, c.serviceNamespace.key, c.serviceInstance.key = "service.name", "service.namespace", "service.instance.id"
+	named.add("service_name", &c.serviceName.col)
+	named.add("service_namespace", &c.serviceNamespace.col)
+	named.add("service_instance_id", &c.serviceInstance.col)
+}
+
+// forget ends a request that was cut off in the middle.
+func (c *common) forget() { c.resource.rows, c.scope.rows = 0, 0 }
+
+func (t *Table) request(body []byte) error {
+	c := wire.NewCursor(body)
+	for i := 0; c.Next(); {
+		if c.Tag() != tagResource {
+			t.unknown(&c)
+			continue
+		}
+		if err := t.resource(c.Bytes()); err != nil {
+			return at(t.path[0], i, err)
+		}
+		i++
+	}
+	return c.Err()
+}
+
+// outer is the parts of a container, found in a first pass since they may come in any order.
+type outer struct {
+	head, url []byte
+	headSeen  bool
+	any       bool
+}
+
+func (t *Table) outer(b []byte) (o outer, err error) {
+	c := wire.NewCursor(b)
+	for c.Next() {
+		switch c.Tag() {
+		case tagResource:
+			o.head, o.headSeen = merge(o.headSeen, o.head, c.Bytes()), true
+		case tagContained:
+			c.Bytes()
+			o.any = true
+		case tagSchemaURL:
+			o.url = c.Bytes()
+		default:
+			t.unknown(&c)
+		}
+	}
+	return o, c.Err()
+}
+
+func (t *Table) resource(b []byte) error {
+	o, err := t.outer(b)
+	if err != nil {
+		return err
+	}
+	res := &t.common.resource
+	if err := in("resource", t.common.readResource(o.head)); err != nil {
+		return err
+	}
+	if res.urlAt, err = res.url.Index(o.url); err != nil {
+		return in("schema_url", err)
+	}
+	c := wire.NewCursor(b)
+	for i := 0; c.Next(); {
+		if c.Tag() != tagContained {
+			c.Skip()
+			continue
+		}
+		if err := t.scope(c.Bytes()); err != nil {
+			return at(t.path[1], i, err)
+		}
+		i++
+	}
+	t.common.endResource()
+	return nil
+}
+
+func (t *Table) scope(b []byte) error {
+	o, err := t.outer(b)
+	if err != nil {
+		return err
+	}
+	scope := &t.common.scope
+	if err := in("scope", t.common.readScope(o.head)); err != nil {
+		return err
+	}
+	if scope.urlAt, err = scope.url.Index(o.url); err != nil {
+		return in("schema_url", err)
+	}
+	c := wire.NewCursor(b)
+	for i := 0; c.Next(); {
+		if c.Tag() != tagContained {
+			c.Skip()
+			continue
+		}
+		if err := t.item(c.Bytes()); err != nil {
+			return at(t.path[2], i, err)
+		}
+		i++
+	}
+	t.common.endScope()
+	return nil
+}
+
+// row ends an item's row: resource and scope are repeated, and the request's growth counted.
+func (t *Table) row() error {
+	c := &t.common
+	c.resource.row()
+	c.scope.row()
+	c.repeatEntities()
+	c.serviceName.row()
+	c.serviceNamespace.row()
+	c.serviceInstance.row()
+	c.scopeName.AppendIndex(c.scopeNameAt)
+	c.scopeVersion.AppendIndex(c.versionAt)
+	if err := t.duplicatesRow(); err != nil {
+		return err
+	}
+	t.rows++
+	return t.grow(rowCost + 8*(c.resource.attrs.size()+c.scope.attrs.size()))
+}
+
+func (p *part) row() {
+	p.attrs.repeat(p.rows > 0)
+	p.dropped.Append(p.droppedAt)
+	p.url.AppendIndex(p.urlAt)
+	p.rows++
+}
+
+func (p *promoted) row() {
+	if p.null {
+		p.col.AppendNull()
+	} else {
+		p.col.AppendIndex(p.at)
+	}
+}
+
+// endResource takes back what was read of a resource that has no items.
+func (c *common) endResource() {
+	if c.resource.rows == 0 {
+		c.resource.attrs.abandon()
+		c.abandonEntities()
+		c.table.Stats.EmptyContainers++
+	}
+	c.resource.rows = 0
+}
+
+func (c *common) endScope() {
+	if c.scope.rows == 0 {
+		c.scope.attrs.abandon()
+		c.table.Stats.EmptyContainers++
+	}
+	c.scope.rows = 0
+}
+
+// readResource reads Resource { repeated KeyValue attributes = 1; uint32 dropped = 2; repeated EntityRef = 3 }.
+func (c *common) readResource(b []byte) error {
+	res := &c.resource
+	res.attrs.begin()
+	res.droppedAt = 0
+	c.entityFrom = c.entities.Start()
+	cur := wire.NewCursor(b)
+	entity := 0
+	for cur.Next() {
+		switch cur.Tag() {
+		case 1<<3 | 2:
+			if err := res.attrs.add(cur.Bytes()); err != nil {
+				return err
+			}
+		case 2 << 3:
+			res.droppedAt = uint32(cur.Varint()) //nolint:gosec // protobuf truncates
+		case 3<<3 | 2:
+			if err := c.entity(cur.Bytes()); err != nil {
+				return at("entity_refs", entity, err)
+			}
+			entity++
+		default:
+			c.table.unknown(&cur)
+		}
+	}
+	if err := c.table.end(&cur); err != nil {
+		return err
+	}
+	c.entityTo = c.idKeys.Len()
+	if err := res.attrs.finish(-1); err != nil {
+		return err
+	}
+	return c.promote()
+}
+
+func (c *common) promote() error {
+	for _, p := range []*promoted{&c.serviceName, &c.serviceNamespace, &c.serviceInstance} {
+		text, ok := c.resource.attrs.stringOf(p.key)
+		p.null = !ok
+		if !ok {
+			continue
+		}
+		var err error
+		if p.at, err = p.col.Index(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readScope reads InstrumentationScope { name = 1; version = 2; repeated KeyValue attributes = 3; uint32 dropped = 4 }.
+func (c *common) readScope(b []byte) error {
+	scope, t := &c.scope, c.table
+	scope.attrs.begin()
+	scope.droppedAt = 0
+	var name, version []byte
+	cur := wire.NewCursor(b)
+	for cur.Next() {
+		switch cur.Tag() {
+		case 1<<3 | 2:
+			name = cur.Bytes()
+		case 2<<3 | 2:
+			version = cur.Bytes()
+		case 3<<3 | 2:
+			if err := scope.attrs.add(cur.Bytes()); err != nil {
+				return err
+			}
+		case 4 << 3:
+			scope.droppedAt = uint32(cur.Varint()) //nolint:gosec // protobuf truncates
+		default:
+			t.unknown(&cur)
+		}
+	}
+	var err error
+	c.scopeNameAt, err = c.scopeName.Index(name)
+	t.check("name", err)
+	c.versionAt, err = c.scopeVersion.Index(version)
+	t.check("version", err)
+	if err := t.end(&cur); err != nil {
+		return err
+	}
+	return scope.attrs.finish(-1)
+}

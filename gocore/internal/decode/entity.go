@@ -1,0 +1,48 @@
+package decode
+
+import "github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
+
+// entity reads EntityRef { schema_url = 1; type = 2; repeated id_keys = 3; repeated description_keys = 4 }.
+func (c *common) entity(b []byte) error {
+	t := c.table
+	var url, typ []byte
+	cur := wire.NewCursor(b)
+	for cur.Next() {
+		switch cur.Tag() {
+		case 1<<3 | 2:
+			url = cur.Bytes()
+		case 2<<3 | 2:
+			typ = cur.Bytes()
+		case 3<<3 | 2:
+			t.check("id_keys", c.idKey.Append(cur.Bytes()))
+		case 4<<3 | 2:
+			t.check("description_keys", c.descriptionKey.Append(cur.Bytes()))
+		default:
+			t.unknown(&cur)
+		}
+	}
+	t.check("schema_url", c.entityURL.Append(url))
+	t.check("type", c.entityType.Append(typ))
+	c.idKeys.Close()
+	c.descriptionKeys.Close()
+	return t.end(&cur)
+}
+
+// repeatEntities gives the row its resource's entity references. There are seldom any.
+func (c *common) repeatEntities() {
+	if c.resource.rows > 1 && c.entityTo > c.entityFrom {
+		c.entityURL.Repeat(c.entityFrom, c.entityTo)
+		c.entityType.Repeat(c.entityFrom, c.entityTo)
+		c.idKeys.Repeat(c.entityFrom, c.entityTo)
+		c.descriptionKeys.Repeat(c.entityFrom, c.entityTo)
+		c.table.growth += 64 * (c.entityTo - c.entityFrom)
+	}
+	c.entities.Close()
+}
+
+func (c *common) abandonEntities() {
+	start := c.entities.Start()
+	for _, child := range c.entities.Children {
+		child.Truncate(start)
+	}
+}

@@ -1,0 +1,288 @@
+package decode
+
+import (
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
+)
+
+// The kinds of a Metric's data, by their field numbers:
+// https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/metrics/v1/metrics.proto
+const (
+	gauge       = 5
+	sum         = 7
+	histogram   = 9
+	exponential = 10
+	summary     = 11
+)
+
+var metricTypes = map[uint32][]byte{
+	gauge: []byte("gauge"), sum: []byte("sum"), histogram: []byte("histogram"),
+	exponential: []byte("exponential_histogram"), summary: []byte("summary"),
+}
+
+// dataPaths are the fields' names, for errors.
+var dataPaths = map[uint32]string{
+	gauge: "gauge", sum: "sum", histogram: "histogram", exponential: "exponential_histogram", summary: "summary",
+}
+
+// metrics is the columns of metrics.
+type metrics struct {
+	table *Table
+	state metricState
+
+	name, description, unit, kind, temporality column.Text
+	metadata                                   attrs
+	monotonic                                  column.Bool
+	series                                     column.Fixed[uint64]
+	start, time                                column.Fixed[int64]
+	attributes                                 attrs
+	flags                                      column.Fixed[uint32]
+	value                                      column.Fixed[float64]
+	valueInt                                   column.Fixed[int64]
+	count                                      column.Fixed[uint64]
+	sum, min, max                              column.Fixed[float64]
+	bucketCounts, explicitBounds               column.List
+	bucketCount                                column.Fixed[uint64]
+	explicitBound                              column.Fixed[float64]
+	scale                                      column.Fixed[int32]
+	zeroCount                                  column.Fixed[uint64]
+	zeroThreshold                              column.Fixed[float64]
+	positive, negative                         buckets
+	quantiles                                  column.List
+	quantile, quantileValue                    column.Fixed[float64]
+	exemplars                                  exemplars
+}
+
+// metricState is what a metric's points have in common.
+type metricState struct {
+	field                                 uint32 // which data
+	nameAt, descriptionAt, unitAt, kindAt int32
+	temporality                           int32
+	monotonic                             bool
+	rows                                  int
+	hash                                  uint64
+}
+
+func (m *metrics) bind(named *columns) {
+	named.add("metric_name", &m.name)
+	named.add("metric_description", &m.description)
+	named.add("metric_unit", &m.unit)
+	named.add("metric_type", &m.kind)
+	named.attrs("metric_metadata", "metric_metadata_types", &m.metadata)
+	m.metadata.field = "metadata"
+	named.add("aggregation_temporality", &m.temporality)
+	named.add("is_monotonic", &m.monotonic)
+	named.add("series_id", &m.series)
+	named.add("start_time_unix_nano", &m.start)
+	named.add("time_unix_nano", &m.time)
+	named.attrs("attributes", "attribute_types", &m.attributes)
+	named.add("flags", &m.flags)
+	named.add("value", &m.value)
+	named.add("value_int", &m.valueInt)
+	m.bindHistograms(named)
+	m.exemplars.bind(m.table, named)
+	named.add("exemplars", &m.exemplars.list)
+}
+
+func (m *metrics) bindHistograms(named *columns) {
+	named.add("count", &m.count)
+	named.add("sum", &m.sum)
+	named.add("min", &m.min)
+	named.add("max", &m.max)
+	m.bucketCounts.Children = []column.Column{&m.bucketCount}
+	m.explicitBounds.Children = []column.Column{&m.explicitBound}
+	m.quantiles.Children = []column.Column{&m.quantile, &m.quantileValue}
+	named.add("bucket_counts", &m.bucketCounts)
+	named.add("explicit_bounds", &m.explicitBounds)
+	named.add("scale", &m.scale)
+	named.add("zero_count", &m.zeroCount)
+	named.add("zero_threshold", &m.zeroThreshold)
+	m.positive.bind(named, "positive")
+	m.negative.bind(named, "negative")
+	named.add("quantiles", &m.quantiles)
+}
+
+// metricFields is what a Metric holds once; of the data the last kind counts.
+type metricFields struct {
+	name, description, unit, data []byte
+	field                         uint32
+}
+
+func (m *metrics) metric(b []byte) error {
+	var f metricFields
+	m.metadata.begin()
+	c := wire.NewCursor(b)
+	for c.Next() {
+		switch tag := c.Tag(); tag {
+		case 1<<3 | 2:
+			f.name = c.Bytes()
+		case 2<<3 | 2:
+			f.description = c.Bytes()
+		case 3<<3 | 2:
+			f.unit = c.Bytes()
+		case gauge<<3 | 2, sum<<3 | 2, histogram<<3 | 2, exponential<<3 | 2, summary<<3 | 2:
+			f.data = merge(f.field == tag>>3, f.data, c.Bytes())
+			f.field = tag >> 3
+		case 12<<3 | 2:
+			if err := m.metadata.add(c.Bytes()); err != nil {
+				return err
+			}
+		default:
+			m.table.unknown(&c)
+		}
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	if err := m.begin(&f); err != nil {
+		return err
+	}
+	return in(dataPaths[f.field], m.data(f.data))
+}
+
+// begin takes in what the points of the metric repeat.
+func (m *metrics) begin(f *metricFields) error {
+	t := m.table
+	s := &m.state
+	*s = metricState{field: f.field}
+	var err error
+	s.nameAt, err = m.name.Index(f.name)
+	t.check("name", err)
+	s.descriptionAt, err = m.description.Index(f.description)
+	t.check("description", err)
+	s.unitAt, err = m.unit.Index(f.unit)
+	t.check("unit", err)
+	if f.field != 0 {
+		s.kindAt, err = m.kind.Index(metricTypes[f.field])
+		t.check("data", err)
+	}
+	t.check("metadata", m.metadata.finish(-1))
+	err = t.bad
+	t.bad = nil
+	return err
+}
+
+// data reads Gauge, Sum, Histogram, ExponentialHistogram or Summary: they agree on
+// { repeated points = 1; aggregation_temporality = 2; bool is_monotonic = 3 }.
+func (m *metrics) data(b []byte) error {
+	if err := m.dataHead(b); err != nil {
+		return err
+	}
+	m.hashMetric()
+	c := wire.NewCursor(b)
+	for i := 0; c.Next(); {
+		if c.Tag() != 1<<3|2 {
+			c.Skip()
+			continue
+		}
+		if err := m.point(c.Bytes()); err != nil {
+			return at("data_points", i, err)
+		}
+		i++
+	}
+	if m.state.rows == 0 {
+		m.metadata.abandon()
+		m.table.Stats.EmptyContainers++
+	}
+	return nil
+}
+
+func (m *metrics) dataHead(b []byte) error {
+	s := &m.state
+	c := wire.NewCursor(b)
+	for c.Next() {
+		switch {
+		case c.Tag() == 1<<3|2:
+			c.Bytes()
+		case c.Tag() == 2<<3 && (s.field == sum || s.field == histogram || s.field == exponential):
+			s.temporality = int32(c.Varint()) //nolint:gosec // protobuf truncates
+		case c.Tag() == 3<<3 && s.field == sum:
+			s.monotonic = c.Varint() != 0
+		default:
+			m.table.unknown(&c)
+		}
+	}
+	return c.Err()
+}
+
+func (m *metrics) point(b []byte) error {
+	m.attributes.begin()
+	var err error
+	var p point
+	switch m.state.field {
+	case gauge, sum:
+		err = m.numberPoint(b, &p)
+	case histogram:
+		err = m.histogramPoint(b, &p)
+	case exponential:
+		err = m.exponentialPoint(b, &p)
+	default:
+		err = m.summaryPoint(b, &p)
+	}
+	if err != nil {
+		return err
+	}
+	return m.finish(&p)
+}
+
+// finish ends a point's row with what all kinds have.
+func (m *metrics) finish(p *point) error {
+	t, s := m.table, &m.state
+	if err := m.attributes.finish(-1); err != nil {
+		return err
+	}
+	m.attributes.close()
+	t.duplicate(&m.attributes)
+	t.duplicate(&m.metadata)
+	m.metadata.repeat(s.rows > 0)
+	s.rows++
+	m.name.AppendIndex(s.nameAt)
+	m.description.AppendIndex(s.descriptionAt)
+	m.unit.AppendIndex(s.unitAt)
+	m.kind.AppendIndex(s.kindAt)
+	if err := m.appendIdentity(s); err != nil {
+		return err
+	}
+	m.series.Append(m.seriesID())
+	appendTime(&m.start, p.start)
+	appendTime(&m.time, p.time)
+	m.flags.Append(p.flags)
+	m.closeLists()
+	if err := t.grow(8*(m.attributes.size()+m.metadata.size()+p.numbers) + 64*p.exemplars); err != nil {
+		return err
+	}
+	return t.row()
+}
+
+func (m *metrics) appendIdentity(s *metricState) error {
+	if s.field == sum {
+		m.monotonic.Append(s.monotonic)
+	} else {
+		m.monotonic.AppendNull()
+	}
+	if s.field == gauge || s.field == summary {
+		m.temporality.AppendNull()
+		return nil
+	}
+	return appendEnum(&m.temporality, temporalities, s.temporality)
+}
+
+// closeLists ends the row in the list columns, with null where the type has no such field.
+func (m *metrics) closeLists() {
+	field := m.state.field
+	closeIf(&m.bucketCounts, field == histogram)
+	closeIf(&m.explicitBounds, field == histogram)
+	closeIf(&m.positive.counts, field == exponential)
+	closeIf(&m.negative.counts, field == exponential)
+	closeIf(&m.quantiles, field == summary)
+	closeIf(&m.exemplars.list, field != summary)
+	m.exemplars.count = 0
+}
+
+func closeIf(list *column.List, has bool) {
+	if has {
+		list.Close()
+	} else {
+		list.CloseNull()
+	}
+}

@@ -1,0 +1,83 @@
+package decode
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
+)
+
+// pathError is a fault with the path of the field where it is.
+type pathError struct {
+	path string
+	err  error
+}
+
+func (e *pathError) Error() string { return e.path + ": " + e.err.Error() }
+
+// in puts a field before an error's path; nil stays nil.
+func in(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, big := err.(*growthError); big { //nolint:errorlint // never wrapped
+		return err
+	}
+	var deeper *pathError
+	if errors.As(err, &deeper) {
+		deeper.path = field + "." + deeper.path
+		return err
+	}
+	return &pathError{path: field, err: err}
+}
+
+// at is in for an element of a repeated field.
+func at(field string, index int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return in(field+"["+strconv.Itoa(index)+"]", err)
+}
+
+func asFault(kind fault.Kind, op string, err error) error {
+	var deep *pathError
+	if errors.As(err, &deep) {
+		return &fault.Error{Kind: kind, Op: op, Field: deep.path, Err: deep.err}
+	}
+	return &fault.Error{Kind: kind, Op: op, Err: err}
+}
+
+// check keeps the first fault of a leaf until the message ends, see end.
+func (t *Table) check(field string, err error) {
+	if err != nil && t.bad == nil {
+		t.bad = in(field, err)
+	}
+}
+
+// end is a message's result: the cursor's fault, else the first of a leaf.
+func (t *Table) end(c *wire.Cursor) error {
+	if err := c.Err(); err != nil {
+		return err
+	}
+	err := t.bad
+	t.bad = nil
+	return err
+}
+
+// unknown skips a field that the normal form leaves out.
+func (s *Stats) unknown(c *wire.Cursor) {
+	c.Skip()
+	s.UnknownFields++
+}
+
+func (t *Table) unknown(c *wire.Cursor) { t.Stats.unknown(c) }
+
+// merge joins two encodings of one singular message: their concatenation is, by the
+// protobuf encoding's rules, the merged message.
+func merge(had bool, first, second []byte) []byte {
+	if !had {
+		return second
+	}
+	return append(append(make([]byte, 0, len(first)+len(second)), first...), second...)
+}
