@@ -58,6 +58,11 @@ int32_t oa_flush(uint64_t handle, int64_t timeout_ms, OaError *err);
  * first: one snapshot of all files of the signal in the output directory. */
 int32_t oa_files(uint64_t handle, int32_t signal, int64_t timeout_ms, char **json, OaError *err);
 
+/* oa_schema gives the signal's empty table as an Arrow IPC stream, released with
+ * oa_bytes_release. */
+int32_t oa_schema(int32_t signal, uint8_t **ipc, uint64_t *length, OaError *err);
+void oa_bytes_release(void *bytes);
+
 /* oa_log_next waits up to timeout_ms for the next log record of the node:
  * {"time": RFC 3339, "level": "INFO", "msg": TEXT, ...attributes}. *json is NULL when
  * there was none in time. After oa_close it gives OA_BAD_HANDLE. */

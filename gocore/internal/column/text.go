@@ -102,4 +102,3 @@ func (c *Text) Data(t arrow.DataType) arrow.ArrayData {
 	buffers := []*memory.Buffer{c.valid.buffer(), buffer(c.indices)}
 	return array.NewDataWithDictionary(t, len(c.indices), buffers, c.valid.nulls, 0, dict.(*array.Data))
 }
-

@@ -55,8 +55,10 @@ var (
 		nullable("span_id", SpanID), field("attributes", Attrs), field("attribute_types", Text)))
 )
 
-func field(name string, t arrow.DataType) arrow.Field    { return arrow.Field{Name: name, Type: t} }
-func nullable(name string, t arrow.DataType) arrow.Field { return arrow.Field{Name: name, Type: t, Nullable: true} }
+func field(name string, t arrow.DataType) arrow.Field { return arrow.Field{Name: name, Type: t} }
+func nullable(name string, t arrow.DataType) arrow.Field {
+	return arrow.Field{Name: name, Type: t, Nullable: true}
+}
 
 func attrsType() *arrow.MapType {
 	return arrow.MapOfFields(field("key", Text), nullable("value", Text))

@@ -1,0 +1,240 @@
+// Command otlp-arrow is the service as one static binary, for containers and systems where
+// Go shared libraries cannot be loaded. Python's otlp-arrow has the same commands.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/otlparrow"
+)
+
+const usage = `usage: otlp-arrow serve [flags]        receive until SIGTERM or SIGINT
+       otlp-arrow validate FILE        check a configuration
+       otlp-arrow print-config [flags] print the whole configuration
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`
+
+// errUsage ends the program with code 2.
+var errUsage = errors.New("usage")
+
+func main() {
+	err := run(os.Args[1:], os.Stdout, os.Stderr)
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "otlp-arrow:", err)
+	if errors.Is(err, errUsage) || otlparrow.Code(err) == configCode {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+// configCode is OA_CONFIG of otlp_arrow.h.
+const configCode = 9
+
+func run(args []string, out, log io.Writer) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%w: no command\n%s", errUsage, usage)
+	}
+	switch args[0] {
+	case "serve":
+		return serve(args[1:], out, log)
+	case "validate":
+		return validate(args[1:], out)
+	case "print-config":
+		return printConfig(args[1:], out)
+	case "help", "-h", "--help":
+		_, err := fmt.Fprintln(out, usage)
+		return err
+	}
+	return fmt.Errorf("%w: unknown command %q\n%s", errUsage, args[0], usage)
+}
+
+// options are the flags of serve and print-config.
+type options struct {
+	config    otlparrow.Config
+	readyFile string
+}
+
+func parse(name string, args []string) (options, error) {
+	o := options{config: otlparrow.Config{Env: environment(), Values: map[string]any{}}}
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.config.File, "config", "", "YAML file")
+	flags.StringVar(&o.readyFile, "ready-file", "", "file for the ready line")
+	o.value(flags, "output-dir", "output_dir")
+	o.value(flags, "log-level", "log.level")
+	o.value(flags, "log-format", "log.format")
+	o.listener(flags, "otlp-grpc", "otlp_grpc")
+	o.listener(flags, "otlp-http", "otlp_http")
+	flags.Func("set", "any setting, as KEY=VALUE", func(text string) error {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return fmt.Errorf("%q is not KEY=VALUE", text)
+		}
+		o.set(key, scalar(value))
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return o, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("%w: %q is not a flag", errUsage, flags.Arg(0))
+	}
+	return o, nil
+}
+
+// scalar reads a flag's value as JSON where it is, else as text.
+func scalar(text string) any {
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err == nil {
+		return value
+	}
+	return text
+}
+
+func (o *options) value(flags *flag.FlagSet, name, key string) {
+	flags.Func(name, key, func(value string) error {
+		o.set(key, value)
+		return nil
+	})
+}
+
+func (o *options) listener(flags *flag.FlagSet, name, key string) {
+	flags.Func(name, "address or off", func(address string) error {
+		o.set(key+".enabled", address != "off")
+		if address != "off" {
+			o.set(key+".endpoint", address)
+		}
+		return nil
+	})
+}
+
+// set puts a value under a dotted key.
+func (o *options) set(key string, value any) {
+	tree := o.config.Values
+	parts := strings.Split(key, ".")
+	for _, part := range parts[:len(parts)-1] {
+		below, ok := tree[part].(map[string]any)
+		if !ok {
+			below = map[string]any{}
+			tree[part] = below
+		}
+		tree = below
+	}
+	tree[parts[len(parts)-1]] = value
+}
+
+func environment() map[string]string {
+	all := map[string]string{}
+	for _, pair := range os.Environ() {
+		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, "OTLP_") {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+func validate(args []string, out io.Writer) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%w: validate takes one file", errUsage)
+	}
+	if _, err := otlparrow.Resolve(otlparrow.Config{File: args[0], Env: environment()}); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, args[0]+": ok")
+	return err
+}
+
+func printConfig(args []string, out io.Writer) error {
+	o, err := parse("print-config", args)
+	if err != nil {
+		return err
+	}
+	resolved, err := otlparrow.Resolve(o.config)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, string(resolved))
+	return err
+}
+
+// drainTimeout is how long a stop may take; a second signal ends it at once.
+const drainTimeout = 30 * time.Second
+
+func serve(args []string, out, log io.Writer) error {
+	o, err := parse("serve", args)
+	if err != nil {
+		return err
+	}
+	if o.config.Logger, err = logger(o.config, log); err != nil {
+		return err
+	}
+	stop := make(chan os.Signal, 2)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(stop)
+	library, err := otlparrow.Open(context.Background(), o.config)
+	if err != nil {
+		return err
+	}
+	if err := ready(library, o.readyFile, out); err != nil {
+		return errors.Join(err, library.Close(context.Background()))
+	}
+	<-stop
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	go func() {
+		<-stop
+		os.Exit(1)
+	}()
+	return library.Close(ctx)
+}
+
+// logger is what log.level and log.format ask for.
+func logger(c otlparrow.Config, out io.Writer) (*slog.Logger, error) {
+	resolved, err := otlparrow.Resolve(c)
+	if err != nil {
+		return nil, err
+	}
+	var settings struct {
+		Log struct {
+			Level  slog.Level `json:"level"`
+			Format string     `json:"format"`
+		} `json:"log"`
+	}
+	if err := json.Unmarshal(resolved, &settings); err != nil {
+		return nil, err
+	}
+	options := &slog.HandlerOptions{Level: settings.Log.Level}
+	if settings.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(out, options)), nil
+	}
+	return slog.New(slog.NewTextHandler(out, options)), nil
+}
+
+// ready writes the line that tells machines the real addresses.
+func ready(library *otlparrow.Library, file string, out io.Writer) error {
+	line, err := json.Marshal(map[string]any{"event": "ready", "pid": os.Getpid(), "endpoints": library.Endpoints()})
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	if file != "" {
+		if err := os.WriteFile(file, line, 0o600); err != nil {
+			return err
+		}
+	}
+	_, err = out.Write(line)
+	return err
+}

@@ -1,0 +1,207 @@
+// Command gocore is the C ABI of otlp-arrow, built with -buildmode=c-shared: the functions
+// of otlp_arrow.h over package otlparrow, and nothing else. Handles are numbers from a table;
+// one guard around every export turns a panic into an error and poisons only its handle.
+package main
+
+/*
+#define OA_NO_PROTOTYPES
+#include <stdlib.h>
+#include <string.h>
+#include "otlp_arrow.h"
+*/
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"runtime/debug"
+	"time"
+	"unsafe"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/otlparrow"
+)
+
+func main() {}
+
+// guard runs fn for an export: its error, or its panic, is put into the caller's struct.
+func guard(name string, handle C.uint64_t, out *C.OaError, fn func() error) (code C.int32_t) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			handles.poison(uint64(handle))
+			code = fill(out, panicked(name, cause, debug.Stack()))
+		}
+	}()
+	if err := fn(); err != nil {
+		return fill(out, err)
+	}
+	return C.OA_OK
+}
+
+// withLibrary is guard for an export on an open handle.
+func withLibrary(name string, handle C.uint64_t, out *C.OaError, fn func(*entry) error) C.int32_t {
+	return guard(name, handle, out, func() error {
+		e, err := handles.get(uint64(handle))
+		if err != nil {
+			return err
+		}
+		return fn(e)
+	})
+}
+
+func fill(out *C.OaError, err error) C.int32_t {
+	code := C.int32_t(otlparrow.Code(err))
+	if out != nil {
+		out.code, out.message = code, C.CString(otlparrow.Message(err))
+	}
+	return code
+}
+
+func within(timeoutMS C.int64_t) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), time.Duration(timeoutMS)*time.Millisecond)
+}
+
+// bytesIn is the caller's memory, which is good during the call only.
+func bytesIn(at unsafe.Pointer, length C.uint64_t) []byte {
+	if at == nil || length == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(at), int(length))
+}
+
+func textOut(out **C.char, text []byte) { *out = C.CString(string(text)) }
+
+//export oa_abi_version
+func oa_abi_version() C.int32_t { return C.OA_ABI_VERSION } //nolint:revive // the C name
+
+//export oa_error_release
+func oa_error_release(err *C.OaError) { //nolint:revive // the C name
+	if err != nil {
+		C.free(unsafe.Pointer(err.message))
+		err.message = nil
+	}
+}
+
+//export oa_string_release
+func oa_string_release(text *C.char) { C.free(unsafe.Pointer(text)) } //nolint:revive // the C name
+
+//export oa_bytes_release
+func oa_bytes_release(bytes unsafe.Pointer) { C.free(bytes) } //nolint:revive // the C name
+
+//export oa_resolve
+func oa_resolve(sources *C.char, length C.uint64_t, out **C.char, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	return guard("oa_resolve", 0, err, func() error {
+		config, err := otlparrow.ParseConfig(bytesIn(unsafe.Pointer(sources), length))
+		if err != nil {
+			return err
+		}
+		resolved, err := otlparrow.Resolve(config)
+		if err == nil {
+			textOut(out, resolved)
+		}
+		return err
+	})
+}
+
+//export oa_open
+func oa_open(sources *C.char, length C.uint64_t, handle *C.uint64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	*handle = 0
+	return guard("oa_open", 0, err, func() error {
+		config, err := otlparrow.ParseConfig(bytesIn(unsafe.Pointer(sources), length))
+		if err != nil {
+			return err
+		}
+		logs, logger := otlparrow.NewLogQueue()
+		config.Logger = logger
+		library, err := otlparrow.Open(context.Background(), config)
+		if err == nil {
+			*handle = C.uint64_t(handles.add(&entry{library: library, logs: logs}))
+		}
+		return err
+	})
+}
+
+//export oa_close
+func oa_close(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	return guard("oa_close", handle, err, func() error {
+		e, err := handles.any(uint64(handle))
+		if err != nil {
+			return err
+		}
+		ctx, cancel := within(timeoutMS)
+		defer cancel()
+		if err := e.library.Close(ctx); err != nil {
+			return err
+		}
+		handles.remove(uint64(handle))
+		return nil
+	})
+}
+
+//export oa_endpoints
+func oa_endpoints(handle C.uint64_t, out **C.char, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	return withLibrary("oa_endpoints", handle, err, func(e *entry) error {
+		text, err := json.Marshal(e.library.Endpoints())
+		if err == nil {
+			textOut(out, text)
+		}
+		return err
+	})
+}
+
+//export oa_export
+func oa_export(handle C.uint64_t, signal C.int32_t, body unsafe.Pointer, length C.uint64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	return withLibrary("oa_export", handle, err, func(e *entry) error {
+		return e.library.Export(context.Background(), otlparrow.Signal(uint8(signal)), bytesIn(body, length))
+	})
+}
+
+//export oa_flush
+func oa_flush(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	return withLibrary("oa_flush", handle, err, func(e *entry) error {
+		ctx, cancel := within(timeoutMS)
+		defer cancel()
+		return e.library.Flush(ctx)
+	})
+}
+
+//export oa_files
+func oa_files(handle C.uint64_t, signal C.int32_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	return withLibrary("oa_files", handle, err, func(e *entry) error {
+		ctx, cancel := within(timeoutMS)
+		defer cancel()
+		files, err := e.library.Files(ctx, otlparrow.Signal(uint8(signal)))
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(files)
+		if err == nil {
+			textOut(out, text)
+		}
+		return err
+	})
+}
+
+//export oa_log_next
+func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	*out = nil
+	return withLibrary("oa_log_next", handle, err, func(e *entry) error {
+		ctx, cancel := within(timeoutMS)
+		defer cancel()
+		if line := e.logs.Next(ctx); line != nil {
+			textOut(out, line)
+		}
+		return nil
+	})
+}
+
+//export oa_schema
+func oa_schema(signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+	return guard("oa_schema", 0, err, func() error {
+		stream, err := otlparrow.Schema(otlparrow.Signal(uint8(signal)))
+		if err != nil {
+			return err
+		}
+		*out, *length = (*C.uint8_t)(C.CBytes(stream)), C.uint64_t(len(stream))
+		return nil
+	})
+}

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// setter puts a value into one setting.
+type setter func(value any) error
+
+// keysOf lists the settings of a Config by the users' keys: "files.compression".
+func keysOf(c *Config) map[string]setter {
+	keys := map[string]setter{}
+	collect(keys, "", reflect.ValueOf(c).Elem())
+	return keys
+}
+
+func collect(keys map[string]setter, prefix string, v reflect.Value) {
+	for i := range v.NumField() {
+		field, described := v.Field(i), v.Type().Field(i)
+		name, _, _ := strings.Cut(described.Tag.Get("json"), ",")
+		switch {
+		case described.Anonymous:
+			collect(keys, prefix, field)
+		case field.Kind() == reflect.Struct:
+			collect(keys, prefix+name+".", field)
+		default:
+			keys[prefix+name] = func(value any) error { return assign(field, value) }
+		}
+	}
+}
+
+// assign converts a value of YAML, JSON or an environment variable.
+func assign(field reflect.Value, value any) error {
+	switch field.Kind() {
+	case reflect.String:
+		return assignString(field, value)
+	case reflect.Bool:
+		return assignBool(field, value)
+	case reflect.Slice:
+		return assignList(field, value)
+	default:
+		return assignInt(field, value)
+	}
+}
+
+func assignString(field reflect.Value, value any) error {
+	switch v := value.(type) {
+	case string:
+		field.SetString(v)
+	case text:
+		field.SetString(string(v))
+	default:
+		return fmt.Errorf("%v is not a text", value)
+	}
+	return nil
+}
+
+func assignBool(field reflect.Value, value any) error {
+	switch v := value.(type) {
+	case bool:
+		field.SetBool(v)
+		return nil
+	case text:
+		if v == "true" || v == "false" {
+			field.SetBool(v == "true")
+			return nil
+		}
+	}
+	return fmt.Errorf("%v is not true or false", value)
+}
+
+func assignList(field reflect.Value, value any) error {
+	var list []string
+	switch v := value.(type) {
+	case text:
+		if v != "" {
+			list = strings.Split(string(v), ",")
+		}
+	case []any:
+		for _, one := range v {
+			s, ok := one.(string)
+			if !ok {
+				return fmt.Errorf("%v is not a text", one)
+			}
+			list = append(list, s)
+		}
+	default:
+		return fmt.Errorf("%v is not a list", value)
+	}
+	field.Set(reflect.ValueOf(list))
+	return nil
+}
+
+func assignInt(field reflect.Value, value any) error {
+	n, err := integer(value)
+	if err != nil {
+		return err
+	}
+	if field.CanUint() {
+		if n < 0 || field.OverflowUint(uint64(n)) {
+			return fmt.Errorf("%d is out of range", n)
+		}
+		field.SetUint(uint64(n))
+		return nil
+	}
+	if field.OverflowInt(n) {
+		return fmt.Errorf("%d is out of range", n)
+	}
+	field.SetInt(n)
+	return nil
+}
+
+func integer(value any) (int64, error) {
+	switch v := value.(type) {
+	case int:
+		return int64(v), nil
+	case int64:
+		return v, nil
+	case uint64:
+		if v <= math.MaxInt64 {
+			return int64(v), nil
+		}
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return int64(v), nil
+		}
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n, nil
+		}
+	case text:
+		if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%v is not a whole number", value)
+}

@@ -1,0 +1,107 @@
+// Package ingest is the one door: Accept decodes a request into a shard of its signal, and
+// what gathers there is sealed and handed to the sink as batches.
+//
+//	Accept ─> shard 0 ┐            ┌ write_interval_secs, or when large
+//	Accept ─> shard 1 ┼─ seal ─> pending ─> Sink.Write ─> table goes back to the pool
+//	          ...     ┘            └ bounded: full means "try later"
+//
+// A request takes the first free shard counting from 0, so that an idle node makes one
+// batch and not many tiny ones. With durability "memory" an acknowledgement means decoded.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+)
+
+// Config is the stage's settings.
+type Config struct {
+	// WriteIntervalSecs is how long a batch gathers.
+	WriteIntervalSecs int64
+	// MaxPendingBytes bounds, for each signal, what waits to be written.
+	MaxPendingBytes int64
+	// MaxGrowthBytes bounds what one request may become.
+	MaxGrowthBytes int64
+}
+
+// Validate lists every fault of the settings by the user's keys.
+func (c Config) Validate() []error {
+	var faults []error
+	if n := c.WriteIntervalSecs; n < 1 || n > 3600 {
+		faults = append(faults, fmt.Errorf("write_interval_secs: %d is not within 1 to 3600", n))
+	}
+	if n := c.MaxPendingBytes; n < 1<<20 || n > 1<<40 {
+		faults = append(faults, fmt.Errorf("queue.max_bytes: %d is not within %d to %d", n, 1<<20, 1<<40))
+	}
+	if n := c.MaxGrowthBytes; n < 1<<20 || n > 1<<31-1 {
+		faults = append(faults, fmt.Errorf("limits.max_decoded_bytes: %d is not within %d to %d", n, 1<<20, 1<<31-1))
+	}
+	return faults
+}
+
+// Sink takes sealed batches. The batch is good until Write returns.
+type Sink interface {
+	Write(signal otlp.Signal, batch arrow.RecordBatch) error
+}
+
+// Ingest is the stage.
+type Ingest struct {
+	lanes [otlp.Count]*lane
+}
+
+var errClosed = errors.New("shutting down")
+
+// New makes the stage and starts a writer for each signal; Shutdown ends them.
+func New(config Config, sink Sink, log *slog.Logger) *Ingest {
+	in := &Ingest{}
+	for _, s := range otlp.Signals {
+		in.lanes[s] = newLane(s, config, sink, log, min(runtime.GOMAXPROCS(0), maxShards))
+	}
+	return in
+}
+
+// Accept takes one Export request. The body is not kept.
+func (in *Ingest) Accept(_ context.Context, signal otlp.Signal, body []byte) error {
+	if signal >= otlp.Count {
+		return fault.New(fault.Invalid, "accept", "unknown signal %d", signal)
+	}
+	return in.lanes[signal].accept(body)
+}
+
+// Flush returns when all that was accepted before the call has reached the sink.
+func (in *Ingest) Flush(ctx context.Context, signals ...otlp.Signal) error {
+	for _, s := range signals {
+		if err := in.lanes[s].flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Shutdown refuses what comes from now on and writes what was accepted. It may be called
+// twice, and again after its deadline passed.
+func (in *Ingest) Shutdown(ctx context.Context) error {
+	for _, lane := range in.lanes {
+		lane.close()
+	}
+	err := in.Flush(ctx, otlp.Signals[:]...)
+	if err != nil {
+		return err
+	}
+	for _, lane := range in.lanes {
+		lane.stop()
+	}
+	return nil
+}
+
+// retryAfter is what a refused client is told, and how long the writer waits after an error.
+const retryAfter = time.Second

@@ -1,0 +1,242 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/decode"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+)
+
+const (
+	maxShards = 8
+	// A batch is sealed early when it came from this many bytes, or has this many rows:
+	// large enough to compress well, small enough to keep memory low.
+	sealBytes = 16 << 20
+	sealRows  = 1 << 16
+)
+
+// shard is a table that one request at a time is decoded into.
+type shard struct {
+	mu    sync.Mutex // guards table
+	table *decode.Table
+}
+
+// lane is a signal's way from Accept to the sink.
+type lane struct {
+	signal otlp.Signal
+	config Config
+	sink   Sink
+	log    *slog.Logger
+	shards []*shard
+	closed atomic.Bool
+	wake   chan struct{}
+	quit   chan struct{}
+	done   chan struct{}
+	once   sync.Once
+
+	mu      sync.Mutex // guards what follows
+	pending []*decode.Table
+	bytes   int64
+	pool    []*decode.Table
+	sealed  uint64 // batches that were made
+	written uint64 // batches that reached the sink
+	advance chan struct{}
+	failure error // of the last write, nil when it went well
+}
+
+func newLane(s otlp.Signal, config Config, sink Sink, log *slog.Logger, shards int) *lane {
+	l := &lane{
+		signal: s, config: config, sink: sink, log: log.With("signal", s.String()),
+		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}), advance: make(chan struct{}),
+	}
+	for range shards {
+		l.shards = append(l.shards, &shard{table: l.newTable()})
+	}
+	go l.write()
+	return l
+}
+
+func (l *lane) newTable() *decode.Table {
+	table := decode.New(l.signal)
+	table.MaxGrowth = int(l.config.MaxGrowthBytes)
+	return table
+}
+
+func (l *lane) accept(body []byte) error {
+	if err := l.admit(int64(len(body))); err != nil {
+		return err
+	}
+	sh := l.take()
+	defer sh.mu.Unlock()
+	// Checked under the lock that close's flush takes: what is accepted after this line is flushed.
+	if l.closed.Load() {
+		return &fault.Error{Kind: fault.Closed, Op: "accept", Err: errClosed}
+	}
+	if err := sh.table.Decode(body); err != nil {
+		return err
+	}
+	if sh.table.Size() >= sealBytes || sh.table.Rows() >= sealRows {
+		l.sealLocked(sh)
+	}
+	return nil
+}
+
+// admit refuses while too much waits to be written.
+func (l *lane) admit(bytes int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.bytes > 0 && l.bytes+bytes > l.config.MaxPendingBytes {
+		cause := fault.New(fault.Overloaded, "accept", "the queue of %s is full", l.signal)
+		cause.RetryAfter = retryAfter
+		return cause
+	}
+	return nil
+}
+
+// take locks the first free shard, or waits for the last.
+func (l *lane) take() *shard {
+	for _, sh := range l.shards {
+		if sh.mu.TryLock() {
+			return sh
+		}
+	}
+	sh := l.shards[len(l.shards)-1]
+	sh.mu.Lock()
+	return sh
+}
+
+// sealLocked moves a shard's rows to the queue; the shard's lock is held.
+func (l *lane) sealLocked(sh *shard) {
+	if sh.table.Rows() == 0 {
+		return
+	}
+	l.mu.Lock()
+	l.pending = append(l.pending, sh.table)
+	l.bytes += int64(sh.table.Size())
+	l.sealed++
+	if n := len(l.pool); n > 0 {
+		sh.table, l.pool = l.pool[n-1], l.pool[:n-1]
+	} else {
+		sh.table = l.newTable()
+	}
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *lane) seal() {
+	for _, sh := range l.shards {
+		sh.mu.Lock()
+		l.sealLocked(sh)
+		sh.mu.Unlock()
+	}
+}
+
+// write is the lane's writer: it ends when quit is closed.
+func (l *lane) write() {
+	defer close(l.done)
+	tick := time.NewTicker(time.Duration(l.config.WriteIntervalSecs) * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-tick.C:
+			l.seal()
+		case <-l.wake:
+		}
+		for l.writeNext() {
+		}
+	}
+}
+
+// writeNext writes the oldest pending batch; after an error it waits before the next try.
+func (l *lane) writeNext() bool {
+	l.mu.Lock()
+	if len(l.pending) == 0 {
+		l.mu.Unlock()
+		return false
+	}
+	table := l.pending[0]
+	l.mu.Unlock()
+	batch := table.Batch()
+	err := l.sink.Write(l.signal, batch)
+	batch.Release()
+	l.finish(table, err)
+	if err == nil {
+		return true
+	}
+	select {
+	case <-l.quit:
+		return false
+	case <-time.After(retryAfter):
+		return true
+	}
+}
+
+// finish takes a written batch off the queue and tells who waits for it, or of the error.
+func (l *lane) finish(table *decode.Table, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noteLocked(err)
+	if err == nil {
+		l.pending = l.pending[1:]
+		l.bytes -= int64(table.Size())
+		l.written++
+		table.Reset()
+		if len(l.pool) < len(l.shards) {
+			l.pool = append(l.pool, table)
+		}
+	}
+	close(l.advance)
+	l.advance = make(chan struct{})
+}
+
+// noteLocked logs a lasting failure once, and its end once.
+func (l *lane) noteLocked(err error) {
+	switch {
+	case err != nil && l.failure == nil:
+		l.log.Error("a batch could not be written; it is kept and tried again", "error", err)
+	case err == nil && l.failure != nil:
+		l.log.Info("writing goes on")
+	}
+	l.failure = err
+}
+
+// flush seals and waits until what was sealed has been written.
+func (l *lane) flush(ctx context.Context) error {
+	l.seal()
+	l.mu.Lock()
+	goal := l.sealed
+	l.mu.Unlock()
+	for {
+		l.mu.Lock()
+		written, advance, failure := l.written, l.advance, l.failure
+		l.mu.Unlock()
+		if written >= goal {
+			return nil
+		}
+		select {
+		case <-advance:
+		case <-ctx.Done():
+			if failure != nil {
+				return failure
+			}
+			return &fault.Error{Kind: fault.Timeout, Op: "flush " + l.signal.String(), Err: ctx.Err()}
+		}
+	}
+}
+
+func (l *lane) close() { l.closed.Store(true) }
+
+func (l *lane) stop() {
+	l.once.Do(func() { close(l.quit) })
+	<-l.done
+}

@@ -1,0 +1,259 @@
+package receive
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+)
+
+// grpcKey names the endpoint's setting in errors.
+const grpcKey = "otlp_grpc.endpoint"
+
+// What a connection may cost. Windows of a fixed size spare the pings that measure
+// a link, and bound what it holds of half-sent calls; the read buffer saves syscalls.
+const (
+	streamWindow   = 1 << 20
+	connWindow     = 2 << 20
+	readBuffer     = 256 << 10
+	headerBytes    = 64 << 10
+	handshakeLimit = 10 * time.Second
+)
+
+// Dead peers are noticed within two minutes; clients may ping often, and without calls.
+const (
+	pingAfter   = 90 * time.Second
+	pingTimeout = 20 * time.Second
+	pingMinTime = 5 * time.Second
+)
+
+// GRPC is the OTLP/gRPC receiver.
+type GRPC struct {
+	config   GRPCConfig
+	limits   Limits
+	acceptor Acceptor
+	logger   *slog.Logger
+	bodies   *bodies
+	inflater *inflater
+	zstd     *zstdCompressor
+
+	draining context.Context // ends when Shutdown begins
+	drain    context.CancelFunc
+	serving  sync.WaitGroup
+
+	mu sync.Mutex // guards the fields below
+	// listener is nil before Listen, and server before Serve.
+	listener net.Listener
+	server   *grpc.Server
+	health   *health.Server
+}
+
+// NewGRPC makes a receiver that is not bound yet; admission is the node's one budget.
+func NewGRPC(config GRPCConfig, limits Limits, admission *Admission, acceptor Acceptor, logger *slog.Logger) *GRPC {
+	g := &GRPC{
+		config:   config,
+		limits:   limits,
+		acceptor: acceptor,
+		logger:   logger,
+		bodies:   &bodies{admission: admission, limit: limits.MaxRequestBytes},
+		inflater: newInflater(),
+		zstd:     sharedZstd(),
+	}
+	g.draining, g.drain = context.WithCancel(context.Background())
+	return g
+}
+
+// Listen binds the endpoint, if it is enabled.
+func (g *GRPC) Listen() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.config.Enabled || g.listener != nil {
+		return nil
+	}
+	listener, err := listen(grpcKey, g.config.Endpoint)
+	if err == nil {
+		g.listener = listener
+	}
+	return err
+}
+
+// Addr is the bound address with its real port; "" before Listen.
+func (g *GRPC) Addr() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return addressOf(g.listener)
+}
+
+// Serve starts answering, and returns; nothing happens without Listen or after Shutdown.
+func (g *GRPC) Serve() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.listener == nil || g.server != nil || g.draining.Err() != nil {
+		return
+	}
+	g.server, g.health = grpc.NewServer(g.options()...), health.NewServer()
+	g.register(g.server)
+	server, listener := g.server, g.listener
+	g.serving.Go(func() {
+		if err := server.Serve(listener); err != nil && err != grpc.ErrServerStopped {
+			g.logger.Error("gRPC receiver stopped", "error", err)
+		}
+	})
+}
+
+func (g *GRPC) options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		//lint:ignore SA1019 the registry that replaces it is global: see compressors.go
+		grpc.RPCDecompressor(passGzip{}),
+		grpc.MaxRecvMsgSize(int(g.limits.MaxRequestBytes)),
+		grpc.MaxConcurrentStreams(g.config.MaxConcurrentStreams),
+		grpc.MaxHeaderListSize(headerBytes),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connWindow),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))),
+		grpc.ConnectionTimeout(handshakeLimit),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMinTime, PermitWithoutStream: true}),
+		grpc.UnaryInterceptor(identityUnary),
+		grpc.StreamInterceptor(g.endWatch),
+	}
+}
+
+// register adds the three services by hand: generated ones would parse the messages.
+func (g *GRPC) register(server *grpc.Server) {
+	for _, signal := range otlp.Signals {
+		server.RegisterService(&grpc.ServiceDesc{
+			ServiceName: signal.GRPCService(),
+			HandlerType: (*any)(nil),
+			Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: g.export(signal)}},
+		}, g)
+	}
+	healthpb.RegisterHealthServer(server, g.health)
+}
+
+// export is the one method of all signals.
+func (g *GRPC) export(signal otlp.Signal) grpc.MethodHandler {
+	op := "receive " + signal.String() + " over gRPC"
+	return func(_ any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		var m message
+		defer m.free()
+		if err := receive(&m); err != nil {
+			return nil, err // gRPC has sent its status already
+		}
+		identity(ctx)
+		if err := g.take(ctx, signal, op, m.bytes()); err != nil {
+			return nil, statusOf(err).Err()
+		}
+		return &message{}, nil
+	}
+}
+
+// take hands a message to the acceptor, uncompressed and within the budget.
+func (g *GRPC) take(ctx context.Context, signal otlp.Signal, op string, data []byte) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = panicked(g.logger, op, value)
+		}
+	}()
+	if g.draining.Err() != nil {
+		return closing(op)
+	}
+	if packed, ok := bytes.CutPrefix(data, []byte(gzipMark)); ok {
+		return g.takeGzip(ctx, signal, packed)
+	}
+	if err := g.zstd.check(data); err != nil {
+		return err
+	}
+	size := int64(len(data))
+	if err := g.bodies.admission.Acquire(size); err != nil {
+		return err
+	}
+	defer g.bodies.admission.Release(size)
+	return g.acceptor.Accept(ctx, signal, data)
+}
+
+func (g *GRPC) takeGzip(ctx context.Context, signal otlp.Signal, packed []byte) error {
+	b := g.bodies.get()
+	defer b.free()
+	if len(packed) > 0 { // compressed to nothing at all: some clients do so with an empty request
+		if err := g.inflater.inflate(b, codingGzip, bytes.NewReader(packed)); err != nil {
+			return err
+		}
+	}
+	return g.acceptor.Accept(ctx, signal, b.data)
+}
+
+// identity keeps an answer uncompressed: gRPC would use the request's encoding, though
+// the client need not take it, and an answer without bytes gets no smaller.
+func identity(ctx context.Context) { _ = grpc.SetSendCompressor(ctx, encoding.Identity) }
+
+func identityUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	identity(ctx)
+	return next(ctx, request)
+}
+
+// endWatch ends the health service's streams, which have no end of their own, when
+// Shutdown begins: it would wait for them until its deadline.
+func (g *GRPC) endWatch(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	identity(stream.Context())
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	defer context.AfterFunc(g.draining, cancel)()
+	err := next(server, boundStream{stream, ctx})
+	if err != nil && g.draining.Err() != nil {
+		return statusOf(closing("watch health")).Err()
+	}
+	return err
+}
+
+// boundStream is a stream with a narrower context.
+type boundStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s boundStream) Context() context.Context { return s.ctx }
+
+// Shutdown refuses new calls and waits for those in flight until ctx ends, then cuts
+// them off: the error says so.
+func (g *GRPC) Shutdown(ctx context.Context) error {
+	g.drain()
+	g.mu.Lock()
+	server, listener := g.server, g.listener
+	g.mu.Unlock()
+	if server == nil {
+		if listener != nil {
+			_ = listener.Close() // closed already the second time
+		}
+		return nil
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		server.GracefulStop()
+	}()
+	select {
+	case <-drained:
+		g.serving.Wait()
+		return nil
+	case <-ctx.Done():
+		server.Stop()
+		g.serving.Wait()
+		return &fault.Error{Kind: fault.Timeout, Op: "shut down gRPC", Err: fmt.Errorf("calls in flight were cut off: %w", ctx.Err())}
+	}
+}

@@ -1,0 +1,25 @@
+// Package receive holds the OTLP receivers: OTLP/gRPC and OTLP/HTTP with protobuf
+// or JSON bodies. A receiver takes a request off the wire, inflates it within a
+// bound, hands one protobuf body to an Acceptor and says what came of it in the
+// words of its protocol; it never looks into the body.
+//
+//	gRPC  raw codec ──┐ gzip, zstd
+//	                  ├─> inflate ─> Admission ─> Acceptor ─> statusOf ─> answer
+//	HTTP  1.1, h2c ───┘ + deflate       └ JSON becomes protobuf before
+//
+// A server is used Listen, Serve, Shutdown; those and Addr are safe for concurrent
+// use. Shutdown works unstarted, twice and past its deadline.
+package receive
+
+import (
+	"context"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+)
+
+// Acceptor takes a request's protobuf body in; nil means what durability promises.
+// The body is valid only during the call. Errors are of type *fault.Error. An
+// Acceptor gives up when ctx ends: a forced Shutdown does not wait for it.
+type Acceptor interface {
+	Accept(ctx context.Context, signal otlp.Signal, body []byte) error
+}
