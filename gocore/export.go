@@ -71,10 +71,10 @@ func bytesIn(at unsafe.Pointer, length C.uint64_t) []byte {
 func textOut(out **C.char, text []byte) { *out = C.CString(string(text)) }
 
 //export oa_abi_version
-func oa_abi_version() C.int32_t { return C.OA_ABI_VERSION } //nolint:revive // the C name
+func oa_abi_version() C.int32_t { return C.OA_ABI_VERSION }
 
 //export oa_error_release
-func oa_error_release(err *C.OaError) { //nolint:revive // the C name
+func oa_error_release(err *C.OaError) {
 	if err != nil {
 		C.free(unsafe.Pointer(err.message))
 		err.message = nil
@@ -82,13 +82,13 @@ func oa_error_release(err *C.OaError) { //nolint:revive // the C name
 }
 
 //export oa_string_release
-func oa_string_release(text *C.char) { C.free(unsafe.Pointer(text)) } //nolint:revive // the C name
+func oa_string_release(text *C.char) { C.free(unsafe.Pointer(text)) }
 
 //export oa_bytes_release
-func oa_bytes_release(bytes unsafe.Pointer) { C.free(bytes) } //nolint:revive // the C name
+func oa_bytes_release(bytes unsafe.Pointer) { C.free(bytes) }
 
 //export oa_resolve
-func oa_resolve(sources *C.char, length C.uint64_t, out **C.char, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_resolve(sources *C.char, length C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
 	return guard("oa_resolve", 0, err, func() error {
 		config, err := otlparrow.ParseConfig(bytesIn(unsafe.Pointer(sources), length))
 		if err != nil {
@@ -103,7 +103,7 @@ func oa_resolve(sources *C.char, length C.uint64_t, out **C.char, err *C.OaError
 }
 
 //export oa_open
-func oa_open(sources *C.char, length C.uint64_t, handle *C.uint64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_open(sources *C.char, length C.uint64_t, handle *C.uint64_t, err *C.OaError) C.int32_t {
 	*handle = 0
 	return guard("oa_open", 0, err, func() error {
 		config, err := otlparrow.ParseConfig(bytesIn(unsafe.Pointer(sources), length))
@@ -121,7 +121,7 @@ func oa_open(sources *C.char, length C.uint64_t, handle *C.uint64_t, err *C.OaEr
 }
 
 //export oa_close
-func oa_close(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_close(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t {
 	return guard("oa_close", handle, err, func() error {
 		e, err := handles.any(uint64(handle))
 		if err != nil {
@@ -138,7 +138,7 @@ func oa_close(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t 
 }
 
 //export oa_endpoints
-func oa_endpoints(handle C.uint64_t, out **C.char, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_endpoints(handle C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
 	return withLibrary("oa_endpoints", handle, err, func(e *entry) error {
 		text, err := json.Marshal(e.library.Endpoints())
 		if err == nil {
@@ -149,14 +149,14 @@ func oa_endpoints(handle C.uint64_t, out **C.char, err *C.OaError) C.int32_t { /
 }
 
 //export oa_export
-func oa_export(handle C.uint64_t, signal C.int32_t, body unsafe.Pointer, length C.uint64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_export(handle C.uint64_t, signal C.int32_t, body unsafe.Pointer, length C.uint64_t, err *C.OaError) C.int32_t {
 	return withLibrary("oa_export", handle, err, func(e *entry) error {
 		return e.library.Export(context.Background(), otlparrow.Signal(uint8(signal)), bytesIn(body, length))
 	})
 }
 
 //export oa_flush
-func oa_flush(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_flush(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t {
 	return withLibrary("oa_flush", handle, err, func(e *entry) error {
 		ctx, cancel := within(timeoutMS)
 		defer cancel()
@@ -165,7 +165,7 @@ func oa_flush(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t 
 }
 
 //export oa_files
-func oa_files(handle C.uint64_t, signal C.int32_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_files(handle C.uint64_t, signal C.int32_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t {
 	return withLibrary("oa_files", handle, err, func(e *entry) error {
 		ctx, cancel := within(timeoutMS)
 		defer cancel()
@@ -182,7 +182,7 @@ func oa_files(handle C.uint64_t, signal C.int32_t, timeoutMS C.int64_t, out **C.
 }
 
 //export oa_log_next
-func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t {
 	*out = nil
 	return withLibrary("oa_log_next", handle, err, func(e *entry) error {
 		ctx, cancel := within(timeoutMS)
@@ -195,7 +195,7 @@ func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.Oa
 }
 
 //export oa_schema
-func oa_schema(signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t { //nolint:revive // the C name
+func oa_schema(signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t {
 	return guard("oa_schema", 0, err, func() error {
 		stream, err := otlparrow.Schema(otlparrow.Signal(uint8(signal)))
 		if err != nil {

@@ -60,8 +60,8 @@ func (d *Dict) Index(text []byte) (int32, error) {
 func (d *Dict) add(text []byte, h, at uint64) int32 {
 	d.hashes = append(d.hashes, h)
 	d.data = append(d.data, text...)
-	d.offsets = append(d.offsets, int32(len(d.data))) //nolint:gosec // batches are sealed far below 2 GiB
-	n := int32(len(d.hashes))                         //nolint:gosec // as above
+	d.offsets = append(d.offsets, int32(len(d.data))) // batches are sealed far below 2 GiB
+	n := int32(len(d.hashes))                         // as above
 	d.slots[at] = n
 	if len(d.hashes)*2 > len(d.slots) {
 		d.grow()
@@ -78,7 +78,7 @@ func (d *Dict) grow() {
 		for d.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
-		d.slots[at] = int32(i) + 1 //nolint:gosec // bounded as above
+		d.slots[at] = int32(i) + 1 // bounded as above
 	}
 }
 
@@ -88,7 +88,7 @@ func (d *Dict) Truncate(n int) {
 	mask := uint64(len(d.slots) - 1)
 	for i := len(d.hashes) - 1; i >= n; i-- {
 		at := d.hashes[i] & mask
-		for d.slots[at] != int32(i)+1 { //nolint:gosec // bounded as above
+		for d.slots[at] != int32(i)+1 { // bounded as above
 			at = (at + 1) & mask
 		}
 		d.slots[at] = 0

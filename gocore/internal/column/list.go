@@ -16,13 +16,13 @@ type List struct {
 
 // Close ends the row: what was appended to the children since the last one is its list.
 func (c *List) Close() {
-	c.ends = append(c.ends, int32(c.Children[0].Len())) //nolint:gosec // batches are sealed far below 2 GiB
+	c.ends = append(c.ends, int32(c.Children[0].Len())) // batches are sealed far below 2 GiB
 	c.valid.valid()
 }
 
 // CloseNull ends the row with a null; nothing may have been appended for it.
 func (c *List) CloseNull() {
-	c.ends = append(c.ends, int32(c.Children[0].Len())) //nolint:gosec // as above
+	c.ends = append(c.ends, int32(c.Children[0].Len())) // as above
 	c.valid.null()
 }
 

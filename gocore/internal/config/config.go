@@ -137,7 +137,7 @@ type loader struct {
 }
 
 func (l *loader) file(path string) {
-	text, err := os.ReadFile(path) //nolint:gosec // the user names it
+	text, err := os.ReadFile(path) // the user names it
 	if err != nil {
 		l.faults = append(l.faults, fmt.Errorf("config file: %w", err))
 		return

@@ -133,7 +133,7 @@ func (w *jsonWriter) value(v value, depth int) error {
 	case 'b':
 		w.out = strconv.AppendBool(w.out, v.number != 0)
 	case 'i':
-		w.out = appendInt(w.out, int64(v.number)) //nolint:gosec // int64 on the wire
+		w.out = appendInt(w.out, int64(v.number)) // int64 on the wire
 	case 'd':
 		w.double(v.double())
 	case 'y':

@@ -111,7 +111,7 @@ func (a *attrs) value(g *guess, b []byte) error {
 	case 's':
 		return a.text('s', g, v.bytes)
 	case 'i':
-		return a.integer(int64(v.number)) //nolint:gosec // int64 on the wire
+		return a.integer(int64(v.number)) // int64 on the wire
 	case 'n':
 		a.letters = append(a.letters, 'n')
 		a.values.AppendNull()

@@ -240,7 +240,7 @@ func (c *common) readResource(b []byte) error {
 				return err
 			}
 		case 2 << 3:
-			res.droppedAt = uint32(cur.Varint()) //nolint:gosec // protobuf truncates
+			res.droppedAt = uint32(cur.Varint()) // protobuf truncates
 		case 3<<3 | 2:
 			if err := c.entity(cur.Bytes()); err != nil {
 				return at("entity_refs", entity, err)
@@ -293,7 +293,7 @@ func (c *common) readScope(b []byte) error {
 				return err
 			}
 		case 4 << 3:
-			scope.droppedAt = uint32(cur.Varint()) //nolint:gosec // protobuf truncates
+			scope.droppedAt = uint32(cur.Varint()) // protobuf truncates
 		default:
 			t.unknown(&cur)
 		}

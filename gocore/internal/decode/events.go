@@ -53,7 +53,7 @@ func (e *events) event(b []byte, index int) error {
 				return err
 			}
 		case 4 << 3:
-			dropped = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			dropped = uint32(c.Varint()) // protobuf truncates
 		default:
 			t.unknown(&c)
 		}
@@ -120,7 +120,7 @@ func (l *links) link(b []byte, index int) error {
 				return err
 			}
 		case 5 << 3:
-			dropped = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			dropped = uint32(c.Varint()) // protobuf truncates
 		case 6<<3 | 5:
 			flags = c.Fixed32()
 		default:

@@ -52,7 +52,7 @@ func (l *logs) record(b []byte) error {
 		case 1<<3 | 1:
 			f.time = c.Fixed64()
 		case 2 << 3:
-			f.severity = int32(c.Varint()) //nolint:gosec // protobuf truncates
+			f.severity = int32(c.Varint()) // protobuf truncates
 		case 3<<3 | 2:
 			f.severityText = c.Bytes()
 		case 5<<3 | 2:
@@ -62,7 +62,7 @@ func (l *logs) record(b []byte) error {
 				return err
 			}
 		case 7 << 3:
-			f.dropped = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			f.dropped = uint32(c.Varint()) // protobuf truncates
 		case 8<<3 | 5:
 			f.flags = c.Fixed32()
 		case 9<<3 | 2:

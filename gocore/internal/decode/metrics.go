@@ -195,7 +195,7 @@ func (m *metrics) dataHead(b []byte) error {
 		case c.Tag() == 1<<3|2:
 			c.Bytes()
 		case c.Tag() == 2<<3 && (s.field == sum || s.field == histogram || s.field == exponential):
-			s.temporality = int32(c.Varint()) //nolint:gosec // protobuf truncates
+			s.temporality = int32(c.Varint()) // protobuf truncates
 		case c.Tag() == 3<<3 && s.field == sum:
 			s.monotonic = c.Varint() != 0
 		default:

@@ -31,8 +31,8 @@ func (n number) append(value *column.Fixed[float64], exact *column.Fixed[int64])
 		value.AppendNull()
 		exact.AppendNull()
 	case n.isInt:
-		value.Append(float64(int64(n.bits))) //nolint:gosec // sfixed64 on the wire
-		exact.Append(int64(n.bits))          //nolint:gosec // as above
+		value.Append(float64(int64(n.bits))) // sfixed64 on the wire
+		exact.Append(int64(n.bits))          // as above
 	default:
 		value.Append(math.Float64frombits(n.bits))
 		exact.AppendNull()
@@ -72,7 +72,7 @@ func (m *metrics) numberPoint(b []byte, p *point) error {
 				return err
 			}
 		case 8 << 3:
-			p.flags = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			p.flags = uint32(c.Varint()) // protobuf truncates
 		default:
 			m.table.unknown(&c)
 		}
@@ -130,7 +130,7 @@ func (m *metrics) histogramPoint(b []byte, p *point) error {
 				return err
 			}
 		case 10 << 3:
-			p.flags = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			p.flags = uint32(c.Varint()) // protobuf truncates
 		case 11<<3 | 1:
 			lowest = optional{c.Fixed64(), true}
 		case 12<<3 | 1:
@@ -193,7 +193,7 @@ func (m *metrics) exponentialPoint(b []byte, p *point) error {
 		case 9<<3 | 2:
 			negative, hasNegative = merge(hasNegative, negative, c.Bytes()), true
 		case 10 << 3:
-			p.flags = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			p.flags = uint32(c.Varint()) // protobuf truncates
 		case 11<<3 | 2:
 			if err := m.exemplar(c.Bytes(), p); err != nil {
 				return err
@@ -287,7 +287,7 @@ func (m *metrics) summaryPoint(b []byte, p *point) error {
 				return err
 			}
 		case 8 << 3:
-			p.flags = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			p.flags = uint32(c.Varint()) // protobuf truncates
 		default:
 			m.table.unknown(&c)
 		}

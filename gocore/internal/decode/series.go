@@ -40,7 +40,7 @@ func (m *metrics) hashMetric() {
 	h = mix(h, m.name.Dict.Hash(s.nameAt))
 	h = mix(h, m.unit.Dict.Hash(s.unitAt))
 	h = mix(h, uint64(s.field))
-	h = mix(h, uint64(uint32(s.temporality))) //nolint:gosec // any number may stand there
+	h = mix(h, uint64(uint32(s.temporality))) // any number may stand there
 	if s.monotonic {
 		h = mix(h, 1)
 	}

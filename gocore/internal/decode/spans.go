@@ -79,7 +79,7 @@ func (s *spans) span(b []byte) error {
 		case 5<<3 | 2:
 			f.name = c.Bytes()
 		case 6 << 3:
-			f.kind = int32(c.Varint()) //nolint:gosec // protobuf truncates
+			f.kind = int32(c.Varint()) // protobuf truncates
 		case 7<<3 | 1:
 			f.start = c.Fixed64()
 		case 8<<3 | 1:
@@ -89,19 +89,19 @@ func (s *spans) span(b []byte) error {
 				return err
 			}
 		case 10 << 3:
-			f.droppedAttributes = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			f.droppedAttributes = uint32(c.Varint()) // protobuf truncates
 		case 11<<3 | 2:
 			if err := s.events.add(c.Bytes()); err != nil {
 				return err
 			}
 		case 12 << 3:
-			f.droppedEvents = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			f.droppedEvents = uint32(c.Varint()) // protobuf truncates
 		case 13<<3 | 2:
 			if err := s.links.add(c.Bytes()); err != nil {
 				return err
 			}
 		case 14 << 3:
-			f.droppedLinks = uint32(c.Varint()) //nolint:gosec // protobuf truncates
+			f.droppedLinks = uint32(c.Varint()) // protobuf truncates
 		case 15<<3 | 2:
 			f.status, f.hasStatus = merge(f.hasStatus, f.status, c.Bytes()), true
 		case 16<<3 | 5:
@@ -129,7 +129,7 @@ func (s *spans) append(f *spanFields) {
 	appendTime(&s.start, f.start)
 	appendTime(&s.end, f.end)
 	duration := f.end - f.start
-	s.duration.AppendIf(int64(duration), f.start != 0 && f.end >= f.start && duration <= math.MaxInt64) //nolint:gosec // checked
+	s.duration.AppendIf(int64(duration), f.start != 0 && f.end >= f.start && duration <= math.MaxInt64) // checked
 	s.droppedAttributes.Append(f.droppedAttributes)
 	s.droppedEvents.Append(f.droppedEvents)
 	s.droppedLinks.Append(f.droppedLinks)
@@ -166,7 +166,7 @@ func (s *spans) status(b []byte, has bool) error {
 		case 2<<3 | 2:
 			message = c.Bytes()
 		case 3 << 3:
-			code = int32(c.Varint()) //nolint:gosec // protobuf truncates
+			code = int32(c.Varint()) // protobuf truncates
 		default:
 			s.table.unknown(&c)
 		}
@@ -204,7 +204,7 @@ func appendEnum(col *column.Text, names [][]byte, v int32) error {
 
 // appendTime writes a time; 0 is OTLP's "not set" and null.
 func appendTime(col *column.Fixed[int64], v uint64) {
-	col.AppendIf(int64(v), v != 0) //nolint:gosec // wraps, as the schema says
+	col.AppendIf(int64(v), v != 0) // wraps, as the schema says
 }
 
 func appendID(col *column.Binary, id []byte, wrong error) error {

@@ -181,7 +181,7 @@ func (w *Writer) beginLocked(s otlp.Signal, o *output, bytes []byte) error {
 	name := fmt.Sprintf("otlp_%s_%s_%s_%06d%s", s, now.Format("20060102_150405"), w.id, o.seq, Suffix)
 	path := filepath.Join(w.dir(s), name)
 	hidden := filepath.Join(w.dir(s), "."+name+".tmp")
-	file, err := os.OpenFile(hidden, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode) //nolint:gosec // below output_dir
+	file, err := os.OpenFile(hidden, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode) // below output_dir
 	if err != nil {
 		return err
 	}

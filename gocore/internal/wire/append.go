@@ -17,7 +17,7 @@ func AppendUint(b []byte, field uint32, v uint64) []byte {
 
 // AppendSint32 writes a zigzag field.
 func AppendSint32(b []byte, field uint32, v int32) []byte {
-	return AppendUint(b, field, uint64(uint32(v<<1)^uint32(v>>31))) //nolint:gosec // zigzag
+	return AppendUint(b, field, uint64(uint32(v<<1)^uint32(v>>31))) // zigzag
 }
 
 // AppendFixed64 writes a fixed64 field.

@@ -122,7 +122,7 @@ func (c *Cursor) Varint() uint64 {
 
 // Sint32 reads a zigzag varint.
 func (c *Cursor) Sint32() int32 {
-	v := uint32(c.Varint()) //nolint:gosec // protobuf truncates a 64-bit varint to 32 bits
+	v := uint32(c.Varint()) // protobuf truncates a 64-bit varint to 32 bits
 	return int32(v>>1) ^ -int32(v&1)
 }
 

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# All checks: bash .ci/test.sh [STEP...], by default every step in this order:
+#   lint     gofmt, go vet, golangci-lint, ruff, mypy
+#   go       go test -race, each file covered by at least 85 %
+#   wheel    builds the wheel, tries it in a venv without test dependencies
+#   python   pytest against the wheel, on Python 3.11 and 3.13, covered likewise
+# Needs Go 1.26 or later, a C compiler, and Python 3.11 and 3.13 on PATH or in pyenv. All that it makes is
+# under .ci/tmp.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+tmp=$root/.ci/tmp
+mkdir -p "$tmp"
+
+golangci=github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+pythons=(3.11 3.13)
+tags=grpcnotrace
+counts=()
+
+say() { printf '\n=== %s (%ss)\n' "$*" "$SECONDS"; }
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+
+# The path of a Python of a version such as 3.11.
+find_python() {
+	local found
+	found=$(command -v "python$1" || true)
+	if [[ -n $found ]] && "$found" -c '' 2>/dev/null; then
+		echo "$found"
+		return
+	fi
+	if command -v pyenv >/dev/null; then
+		found=$(pyenv versions --bare | grep -E "^${1//./\\.}\.[0-9]+$" | sort -V | tail -1 || true)
+		if [[ -n $found ]]; then
+			PYENV_VERSION=$found pyenv which "python$1"
+			return
+		fi
+	fi
+	fail "no Python $1 on PATH or in pyenv"
+}
+
+# A venv of a version and a purpose, with packages: venv 3.11 test PACKAGE... sets $venv.
+make_venv() {
+	local python
+	python=$(find_python "$1")
+	venv=$tmp/venv-$1-$2
+	rm -rf "$venv"
+	"$python" -m venv "$venv"
+	"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${@:3}"
+}
+
+# The pinned requirements of an extra, so that tools install without the package itself.
+pins() {
+	"$(find_python "${pythons[0]}")" - "$1" "${@:2}" <<-'PY'
+		import sys, tomllib
+		extra = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]]
+		wanted = sys.argv[2:]
+		print(*(r for r in extra if "==" in r and (not wanted or r.split("==")[0] in wanted)))
+	PY
+}
+
+step_lint() {
+	say gofmt
+	local unformatted
+	unformatted=$(gofmt -l gocore tests/go bench examples)
+	[[ -z $unformatted ]] || fail "gofmt: $unformatted"
+	say go vet
+	go vet -tags "$tags" ./...
+	say golangci-lint
+	go run "$golangci" run ./...
+	say ruff and mypy
+	# shellcheck disable=SC2046
+	make_venv "${pythons[0]}" lint $(pins dev) "pyarrow==26.0.1"
+	"$venv/bin/ruff" check .
+	"$venv/bin/ruff" format --check .
+	"$venv/bin/mypy" otlp_arrow
+}
+
+step_go() {
+	say go test
+	go test -race -tags "$tags" -covermode=atomic -coverpkg=./gocore/... -coverprofile="$tmp/go.cover" -json ./... \
+		>"$tmp/go.json" || { grep -h '"Action":"output"' "$tmp/go.json" | print_output; fail "go test"; }
+	print_output <"$tmp/go.json" | grep -E '^(ok|FAIL|---|panic|\?)' | grep -v '^--- PASS' || true
+	counts+=("go test: $(count pass) passed, $(count skip) skipped, $(count fail) failed")
+	printf '%s\n' "${counts[-1]}"
+	"$(find_python "${pythons[0]}")" .ci/coverage.py go "$tmp/go.cover"
+}
+
+# The text in test events.
+print_output() {
+	"$(find_python "${pythons[0]}")" -c '
+import json, sys
+for line in sys.stdin:
+    sys.stdout.write(json.loads(line).get("Output", ""))'
+}
+
+count() { grep -c "\"Action\":\"$1\".*\"Test\":" "$tmp/go.json" || true; }
+
+step_wheel() {
+	say wheel
+	rm -rf "$tmp/dist" build
+	make_venv "${pythons[0]}" build "$(pins dev build)"
+	"$venv/bin/python" -m build --wheel --outdir "$tmp/dist" .
+	rm -rf build
+	wheel=$(find_wheel)
+	say "smoke test of $(basename "$wheel")"
+	local version
+	for version in "${pythons[@]}"; do
+		make_venv "$version" smoke "$wheel"
+		(cd "$tmp" && "$venv/bin/python" "$root/.ci/smoke.py" && "$venv/bin/otlp-arrow" --version)
+	done
+}
+
+find_wheel() {
+	local wheels=("$tmp"/dist/*.whl)
+	[[ ${#wheels[@]} == 1 && -f ${wheels[0]} ]] || fail "want one wheel in $tmp/dist: run step wheel"
+	echo "${wheels[0]}"
+}
+
+step_python() {
+	local version wheel
+	wheel=$(find_wheel)
+	for version in "${pythons[@]}"; do
+		say "pytest on Python $version"
+		make_venv "$version" test "${wheel}[test]"
+		# Outside of the repository, so that nothing but the wheel can be imported.
+		rm -rf "$tmp/pytest-$version"
+		mkdir "$tmp/pytest-$version"
+		(
+			cd "$tmp/pytest-$version"
+			export COVERAGE_FILE=$PWD/.coverage COVERAGE_RCFILE=$root/pyproject.toml
+			"$venv/bin/coverage" run -m pytest -c "$root/pyproject.toml" --rootdir "$root" \
+				-o cache_dir="$PWD/cache" --junitxml="$PWD/junit.xml" "$root/tests/python" | tee pytest.log
+			"$venv/bin/coverage" combine --quiet
+			"$venv/bin/coverage" json --quiet -o coverage.json
+			"$venv/bin/python" "$root/.ci/coverage.py" python coverage.json
+		)
+		counts+=("pytest $version: $(tail -1 "$tmp/pytest-$version/pytest.log" | tr -d '=')")
+	done
+}
+
+steps=("$@")
+[[ $# -gt 0 ]] || steps=(lint go wheel python)
+for step in "${steps[@]}"; do
+	"step_$step"
+done
+say "all passed: ${steps[*]}"
+[[ ${#counts[@]} == 0 ]] || printf '%s\n' "${counts[@]}"

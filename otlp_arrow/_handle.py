@@ -1,0 +1,216 @@
+"""One owner per native handle: calls, errors, waiting, and the process it belongs to.
+
+Waits go in slices of 0.1 s, because a signal handler (Ctrl-C) only runs between calls into the library.
+A Handle may be used from any thread. A forked child may only close() it, which does nothing there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from . import _abi, _pump
+from .errors import ClosedError, DeadlineError, ForkedError, OtlpArrowError, from_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SLICE = 0.1  # seconds
+Buffer = bytes | bytearray | memoryview
+
+
+class NativeCall:
+    """The results of one call; use as a context, so that what the library allocated is released."""
+
+    def __init__(self) -> None:
+        self.library = _abi.load()
+        self.error = _abi.OaError()
+        self.out = ctypes.c_void_p()
+        self.length = ctypes.c_uint64()
+
+    def run(self, name: str, *arguments: object) -> int:
+        """Calls a function with arguments and the error struct; returns its code."""
+        return int(getattr(self.library, name)(*arguments, ctypes.byref(self.error)))
+
+    def check(self, name: str, *arguments: object) -> None:
+        """As run, and raises the error of a code other than 0."""
+        code = self.run(name, *arguments)
+        if code != _abi.OK:
+            raise from_code(code, self.message())
+
+    def message(self) -> str:
+        return (self.error.message or b"").decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """What the text that came out says; None when none did."""
+        if not self.out.value:
+            return None
+        return json.loads(ctypes.string_at(self.out.value))
+
+    def release(self, function: str = "oa_string_release") -> None:
+        if self.error.message:
+            self.library.oa_error_release(ctypes.byref(self.error))
+        if self.out.value:
+            getattr(self.library, function)(self.out)
+
+
+def resolve(sources: bytes) -> dict[str, Any]:
+    """The whole configuration that sources give, secrets hidden. Opens nothing. Raises ConfigError."""
+    call = NativeCall()
+    try:
+        call.check("oa_resolve", sources, len(sources), ctypes.byref(call.out))
+        result = call.json()
+        assert isinstance(result, dict)
+        return result
+    finally:
+        call.release()
+
+
+def empty_stream(signal: str) -> bytes:
+    """An Arrow IPC stream without batches that has the signal's schema."""
+    call = NativeCall()
+    try:
+        call.check("oa_schema", _abi.SIGNALS[signal], ctypes.byref(call.out), ctypes.byref(call.length))
+        return ctypes.string_at(call.out.value or 0, call.length.value)
+    finally:
+        call.release("oa_bytes_release")
+
+
+class Handle:
+    """A running node. close() ends it; an unclosed one warns when it is collected, and is ended then."""
+
+    def __init__(self, sources: bytes) -> None:
+        self._id = 0
+        self._pid = os.getpid()
+        self._closing = threading.Lock()  # one closes, others wait and then find it done
+        number = ctypes.c_uint64()
+        call = NativeCall()
+        try:
+            call.check("oa_open", sources, len(sources), ctypes.byref(number))
+        finally:
+            call.release()
+        self._id = number.value
+        self._pump = _pump.start(self._id, read_log)
+
+    @property
+    def closed(self) -> bool:
+        return self._id == 0
+
+    @property
+    def inherited(self) -> bool:
+        """True in a forked child of the process that opened this."""
+        return self._pid != os.getpid()
+
+    def endpoints(self) -> dict[str, str]:
+        call = NativeCall()
+        try:
+            call.check("oa_endpoints", self._alive(), ctypes.byref(call.out))
+            return dict(call.json())
+        finally:
+            call.release()
+
+    def export(self, signal: str, body: Buffer) -> None:
+        handle = self._alive()
+        address, length, keep = _borrow(body)
+        call = NativeCall()
+        try:
+            call.check("oa_export", handle, _abi.SIGNALS[signal], address, length)
+        finally:
+            call.release()
+            del keep
+
+    def flush(self, timeout: float | None) -> None:
+        handle = self._alive()
+        _wait("flush", timeout, lambda call, ms: call.run("oa_flush", handle, ms))
+
+    def files(self, signal: str, timeout: float | None) -> list[tuple[str, int]]:
+        """(path, length in bytes) of each file of the signal, oldest first: one snapshot."""
+        handle, number = self._alive(), _abi.SIGNALS[signal]
+        found = _wait(
+            f"reading {signal}",
+            timeout,
+            lambda call, ms: call.run("oa_files", handle, number, ms, ctypes.byref(call.out)),
+        )
+        return [(str(file["path"]), int(file["length"])) for file in found or ()]
+
+    def close(self, timeout: float | None) -> None:
+        if self.inherited:
+            self._id = 0
+            return
+        with self._closing:
+            if not self._id:
+                return
+            handle, self._id = self._id, 0
+            try:
+                _wait("close", timeout, lambda call, ms: call.run("oa_close", handle, ms))
+            except (DeadlineError, KeyboardInterrupt):
+                self._id = handle  # it still drains; close again to go on waiting
+                raise
+        self._pump.join(timeout=1)
+
+    def _alive(self) -> int:
+        if self.inherited:
+            raise ForkedError(
+                f"process {self._pid} opened this library; its forked child {os.getpid()} cannot use it. "
+                "Open one in the child, before the parent does, or start the child with 'spawn'"
+            )
+        if not self._id:
+            raise ClosedError("the library is closed")
+        return self._id
+
+    def __del__(
+        self, getpid: Callable[[], int] = os.getpid, warn: Callable[..., None] = warnings.warn
+    ) -> None:
+        handle = getattr(self, "_id", 0)
+        if not handle or self._pid != getpid():
+            return
+        warn(f"unclosed otlp_arrow library {handle}: use `with` or close()", ResourceWarning, stacklevel=2)
+        with contextlib.suppress(OtlpArrowError):
+            _wait("close", 1.0, lambda call, ms: call.run("oa_close", handle, ms))
+
+
+def _wait(what: str, timeout: float | None, run: Callable[[NativeCall, int], int]) -> Any:
+    """Runs a waiting call in slices until it is done or timeout seconds (None: no end) have passed."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - time.monotonic()))
+        call = NativeCall()
+        try:
+            code = run(call, round(left * 1000))
+            if code == _abi.OK:
+                return call.json()
+            if code != _abi.TIMEOUT:
+                raise from_code(code, call.message())
+            if deadline is not None and time.monotonic() >= deadline:
+                raise DeadlineError(f"{what} was not done after {timeout} s")
+        finally:
+            call.release()
+
+
+def read_log(handle: int) -> dict[str, Any] | None:
+    """The node's next log record; None when there was none for 0.1 s. Raises ClosedError at its end."""
+    call = NativeCall()
+    try:
+        call.check("oa_log_next", handle, round(SLICE * 1000), ctypes.byref(call.out))
+        record = call.json()
+        return record if isinstance(record, dict) else None
+    finally:
+        call.release()
+
+
+def _borrow(body: Buffer) -> tuple[object, int, object]:
+    """Address, length and what keeps them valid. bytes and writable buffers are not copied."""
+    if isinstance(body, bytes):
+        return body, len(body), body
+    view = memoryview(body)
+    if view.readonly or not view.c_contiguous or not view.nbytes:
+        data = bytes(view)
+        return data, len(data), data
+    array = (ctypes.c_char * view.nbytes).from_buffer(view)
+    return ctypes.addressof(array), view.nbytes, array

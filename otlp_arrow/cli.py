@@ -1,0 +1,236 @@
+"""The command otlp-arrow: serve, validate, print-config.
+
+Exit codes: 0 done, 1 failed (a port in use, a full disk), 2 a bad configuration or command line. Standard
+output has results (the ready line, the configuration), standard error has logs and faults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import config
+from .errors import ConfigError, OtlpArrowError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .library import OtlpLibrary
+
+LEVELS = ("debug", "info", "warn", "error")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command with arguments (default: the process's own) and returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        return code
+    except ConfigError as error:
+        for fault in error.faults:
+            print(f"otlp-arrow: {fault}", file=sys.stderr)
+        return 2
+    except (OtlpArrowError, OSError) as error:
+        print(f"otlp-arrow: {error}", file=sys.stderr)
+        return 1
+
+
+# --- the command line ---
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from . import __version__
+
+        print(f"otlp-arrow {__version__}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="otlp-arrow", description="Keeps OpenTelemetry as Arrow files.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="receive until SIGTERM or Ctrl-C")
+    _settings(serve)
+    serve.add_argument("--ready-file", type=Path, metavar="FILE", help="write the ready line here as well")
+    serve.set_defaults(run=_serve)
+
+    validate = commands.add_parser("validate", help="check a configuration file")
+    validate.add_argument("config", metavar="CONFIG")
+    validate.set_defaults(run=_validate)
+
+    show = commands.add_parser("print-config", help="print the resolved settings as JSON, secrets hidden")
+    _settings(show)
+    show.set_defaults(run=_print_config)
+    return parser
+
+
+def _settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="YAML settings; variables and flags win over it")
+    parser.add_argument("--output-dir", metavar="DIR")
+    parser.add_argument("--otlp-grpc", metavar="ADDR|off", help="default 127.0.0.1:4317")
+    parser.add_argument("--otlp-http", metavar="ADDR|off", help="default 127.0.0.1:4318")
+    parser.add_argument("--log-format", choices=("text", "json"))
+    parser.add_argument("--log-level", choices=LEVELS)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY.PATH=VALUE",
+        help="any setting, such as files.compression=zstd; the value is JSON, or else text",
+    )
+
+
+def _sources(options: argparse.Namespace) -> bytes:
+    return config.sources(_values(options), config_file=options.config, embedded=False)
+
+
+def _values(options: argparse.Namespace) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for assignment in options.set:
+        config.merge(values, _assignment(assignment))
+    for key, given in {
+        "output_dir": options.output_dir,
+        "otlp_grpc": _address(options.otlp_grpc),
+        "otlp_http": _address(options.otlp_http),
+        "log.format": options.log_format,
+        "log.level": options.log_level,
+    }.items():
+        if given is not None:
+            config.merge(values, config.nested(key, given))
+    return values
+
+
+def _address(flag: str | None) -> object:
+    return None if flag is None else config.listener(None if flag == "off" else flag)
+
+
+def _assignment(text: str) -> dict[str, object]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: want KEY.PATH=VALUE")
+    try:
+        return config.nested(key, json.loads(value))
+    except json.JSONDecodeError:
+        return config.nested(key, value)
+
+
+# --- the commands ---
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from ._handle import resolve
+
+    resolve(config.sources({}, config_file=options.config, embedded=False))
+    print("ok")
+    return 0
+
+
+def _print_config(options: argparse.Namespace) -> int:
+    from ._handle import resolve
+
+    print(json.dumps(resolve(_sources(options)), indent=2))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from ._handle import resolve
+    from .library import OtlpLibrary
+
+    sources = _sources(options)
+    log = resolve(sources).get("log") or {}
+    _log_to_stderr(str(log.get("format", "text")), str(log.get("level", "info")))
+    stop = _stop_on_signal()
+    library = OtlpLibrary.from_sources(sources)
+    try:
+        with _announced(library, options.ready_file):
+            while not stop.wait(1):
+                pass
+    finally:
+        library.close(timeout=None)  # a second signal ends the wait
+    return 0
+
+
+def _stop_on_signal() -> threading.Event:
+    """An event that the first SIGTERM or SIGINT sets; the second one ends the process at once."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop
+
+
+@contextlib.contextmanager
+def _announced(library: OtlpLibrary, ready_file: Path | None) -> Any:
+    """Tells that the library is ready: a JSON line on stdout, and in the file while it is open."""
+    line = json.dumps(
+        {
+            "event": "ready",
+            "pid": os.getpid(),
+            "endpoints": vars(library.endpoints),
+            "output_dir": str(library.output_dir),
+        }
+    )
+    if ready_file:
+        partial = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
+        partial.write_text(line + "\n")
+        partial.replace(ready_file)  # whoever waits for the file never sees half a line
+    print(line, flush=True)
+    try:
+        yield
+    finally:
+        if ready_file:
+            ready_file.unlink(missing_ok=True)
+
+
+# --- logs ---
+
+
+class _Format(logging.Formatter):
+    """A record as a line of text or JSON, with UTC times."""
+
+    def __init__(self, style: str) -> None:
+        super().__init__()
+        self._json = style == "json"
+
+    def format(self, record: logging.LogRecord) -> str:
+        from datetime import datetime
+
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        time = time.replace("+00:00", "Z")
+        level = "WARN" if record.levelno == logging.WARNING else record.levelname
+        if not self._json:
+            return f"{time} {level:5} {record.getMessage()}"
+        text = getattr(record, "text", None) or record.getMessage()
+        fields = getattr(record, "fields", {})
+        return json.dumps(
+            {"time": time, "level": level, "msg": text, **fields}, ensure_ascii=False, default=str
+        )
+
+
+def _log_to_stderr(style: str, level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Format(style))
+    logger = logging.getLogger("otlp_arrow")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.getLevelName({"warn": "WARNING"}.get(level, level.upper())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

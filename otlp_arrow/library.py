@@ -1,0 +1,221 @@
+"""OtlpLibrary: the node of this process. Open ones are closed when the interpreter exits."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from . import config
+from ._handle import Buffer, Handle, resolve
+from .config import UNSET, StrPath, Unset
+from .errors import OtlpArrowError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    import pyarrow as pa
+
+    from .tables import When
+
+_open: weakref.WeakSet[OtlpLibrary] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for library in list(_open):
+        with contextlib.suppress(OtlpArrowError):
+            library.close()
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The addresses that listen, as "127.0.0.1:4317" with the real port; None: not open."""
+
+    otlp_grpc: str | None = None
+    otlp_http: str | None = None
+
+
+class OtlpLibrary:
+    """Receives OTLP in this process and keeps it as Arrow files under output_dir.
+
+    ::
+
+        with OtlpLibrary(output_dir="telemetry", otlp_grpc="127.0.0.1:0") as library:
+            print(library.endpoints.otlp_grpc)
+            ...
+            spans = library.traces()
+
+    All keywords are settings of docs/configuration.md; what is not given comes from OTLP_* variables, then
+    from config_file, then from the defaults. A listener opens only when it is asked for.
+
+    output_dir: where files go; made if it is missing.
+    otlp_grpc, otlp_http: "host:port" to listen at (port 0: any free one), None to leave it closed.
+    write_interval_secs: seconds between batches, 1-3600.
+    files, limits, log: the sections of these names, as dicts.
+    config_file: a YAML file.
+
+    Raises ConfigError with every fault, IoError when a port or directory cannot be had. All methods may be
+    called from any thread. A forked child gets ForkedError from all but close().
+    """
+
+    def __init__(
+        self,
+        *,
+        output_dir: StrPath | Unset = UNSET,
+        otlp_grpc: str | Mapping[str, object] | Unset | None = UNSET,
+        otlp_http: str | Mapping[str, object] | Unset | None = UNSET,
+        write_interval_secs: float | Unset = UNSET,
+        files: Mapping[str, object] | Unset = UNSET,
+        limits: Mapping[str, object] | Unset = UNSET,
+        log: Mapping[str, object] | Unset = UNSET,
+        config_file: StrPath | None = None,
+        **settings: object,
+    ) -> None:
+        values: dict[str, object] = {
+            "output_dir": output_dir,
+            "otlp_grpc": otlp_grpc if otlp_grpc is UNSET else config.listener(otlp_grpc),
+            "otlp_http": otlp_http if otlp_http is UNSET else config.listener(otlp_http),
+            "write_interval_secs": write_interval_secs,
+            "files": files,
+            "limits": limits,
+            "log": log,
+            **settings,
+        }
+        self._start(config.sources(values, config_file=config_file, embedded=True))
+
+    @classmethod
+    def from_sources(cls, sources: bytes) -> Self:
+        """Opens one from what config.sources made; for the command line."""
+        library = cls.__new__(cls)
+        library._start(sources)
+        return library
+
+    def _start(self, sources: bytes) -> None:
+        self._output_dir = Path(str(resolve(sources)["output_dir"])).absolute()
+        self._handle = Handle(sources)
+        addresses = self._handle.endpoints()
+        known = Endpoints.__dataclass_fields__
+        self._endpoints = Endpoints(**{name: at for name, at in addresses.items() if name in known and at})
+        _open.add(self)
+
+    @property
+    def output_dir(self) -> Path:
+        """The directory above otlp/, absolute."""
+        return self._output_dir
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The addresses that the listeners got."""
+        return self._endpoints
+
+    @property
+    def closed(self) -> bool:
+        return self._handle.closed
+
+    def export_traces(self, request: Buffer) -> None:
+        """Takes one ExportTraceServiceRequest (protobuf bytes; not kept). Returns when it is acknowledged.
+
+        Raises InvalidDataError (nothing of it is kept), TooLargeError, OverloadedError (try later) and
+        ClosedError.
+        """
+        self._handle.export("traces", request)
+
+    def export_logs(self, request: Buffer) -> None:
+        """Takes one ExportLogsServiceRequest; as export_traces."""
+        self._handle.export("logs", request)
+
+    def export_metrics(self, request: Buffer) -> None:
+        """Takes one ExportMetricsServiceRequest; as export_traces."""
+        self._handle.export("metrics", request)
+
+    def flush(self, timeout: float | None = 30.0) -> None:
+        """Waits until all that was acknowledged before is in files; timeout in seconds, None: no end.
+
+        Raises DeadlineError (the writing goes on), IoError, ClosedError.
+        """
+        self._handle.flush(timeout)
+
+    def traces(
+        self,
+        *,
+        since: When = None,
+        until: When = None,
+        service: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        dictionaries: bool = False,
+        timeout: float | None = 30.0,
+    ) -> pa.Table:
+        """All spans of the output directory up to now, a row each; options are those of read_traces.
+
+        timeout: seconds for the flush before it. Raises as read_traces, and DeadlineError, ClosedError.
+        """
+        return self._table("traces", timeout, since, until, service, columns, dictionaries)
+
+    def logs(
+        self,
+        *,
+        since: When = None,
+        until: When = None,
+        service: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        dictionaries: bool = False,
+        timeout: float | None = 30.0,
+    ) -> pa.Table:
+        """All log records of the output directory up to now, a row each; as traces and read_logs."""
+        return self._table("logs", timeout, since, until, service, columns, dictionaries)
+
+    def metrics(
+        self,
+        *,
+        since: When = None,
+        until: When = None,
+        service: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        dictionaries: bool = False,
+        timeout: float | None = 30.0,
+    ) -> pa.Table:
+        """All data points of the output directory up to now, a row each; as traces and read_metrics."""
+        return self._table("metrics", timeout, since, until, service, columns, dictionaries)
+
+    def _table(
+        self,
+        signal: str,
+        timeout: float | None,
+        since: When,
+        until: When,
+        service: str | Sequence[str] | None,
+        columns: Sequence[str] | None,
+        dictionaries: bool,
+    ) -> pa.Table:
+        from . import tables  # loads pyarrow
+
+        selection = tables.Selection.of(signal, since, until, service, columns, dictionaries)
+        return tables.read_snapshot(self._handle.files(signal, timeout), selection)
+
+    def close(self, timeout: float | None = 30.0) -> None:
+        """Ends the listeners and writes what was acknowledged; again is fine. timeout in seconds.
+
+        Raises DeadlineError: it still drains, and close() can wait again.
+        """
+        self._handle.close(timeout)
+        _open.discard(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_handle"):
+            return "<OtlpLibrary not opened>"
+        state = "inherited" if self._handle.inherited else "closed" if self.closed else "open"
+        at = "".join(f" {name}={value}" for name, value in vars(self._endpoints).items() if value)
+        return f"<OtlpLibrary {state} output_dir={str(self._output_dir)!r}{at}>"

@@ -1,0 +1,397 @@
+"""Arrow IPC stream files -> pyarrow tables.
+
+A reader maps the files, which may be growing: eight zero bytes end a stream, and so does the end of the
+file or the length that a snapshot of the library gives. Batches are filtered and cut to the wanted columns
+one at a time, on a few threads, so that memory holds the result and a few batches.
+
+Stored text is dictionary-encoded, and group_by, joins and map_lookup of pyarrow fail on that. So text
+becomes plain unless dictionaries=True: each dictionary column by one take, and maps, lists and structs
+around it keep their offsets and validity as they are. That comes after the filter, on the rows left.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from . import _handle
+from .errors import ConfigError, InvalidDataError, IoError, OtlpArrowError
+
+StrPath = str | os.PathLike[str]
+Source = StrPath | Iterable[StrPath]
+When = datetime | int | None
+
+# The times by which since and until filter, best first.
+TIMES = {
+    "traces": ("start_time_unix_nano",),
+    "logs": ("time_unix_nano", "observed_time_unix_nano"),
+    "metrics": ("time_unix_nano",),
+}
+SERVICE = "service_name"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAME = re.compile(r"otlp_(traces|logs|metrics)_(\d{8}_\d{6})_(.+)_(\d+)\.arrows")
+_WORKERS = min(4, os.cpu_count() or 1)
+
+
+def read_traces(
+    source: Source,
+    *,
+    since: When = None,
+    until: When = None,
+    service: str | Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    dictionaries: bool = False,
+) -> pa.Table:
+    """Reads spans from files: a row per span, see docs/format.md for the columns.
+
+    source: a file, a directory (the library's output_dir, or one with such files), or several of them;
+        files may be growing. Rows come file by file, oldest file first.
+    since, until: only spans with since <= start_time_unix_nano < until; an aware datetime (also pandas'
+        Timestamp) or nanoseconds since 1970 UTC. Spans without a start time are left out then.
+    service: only these values of service_name.
+    columns: only these, in this order.
+    dictionaries: True leaves dictionary-encoded text, keys and values of maps included, as stored;
+        False makes it utf8, with which group_by, joins and map_lookup work.
+
+    A directory without files gives a table without rows. Files that differ in promoted columns become
+    one table, null where a file lacks the column.
+
+    Raises IoError for a path that is missing or unreadable, InvalidDataError for a damaged file,
+    ConfigError for an argument that cannot be used.
+    """
+    return _read("traces", source, Selection.of("traces", since, until, service, columns, dictionaries))
+
+
+def read_logs(
+    source: Source,
+    *,
+    since: When = None,
+    until: When = None,
+    service: str | Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    dictionaries: bool = False,
+) -> pa.Table:
+    """Reads log records from files: a row per record.
+
+    since and until compare time_unix_nano, and observed_time_unix_nano where that is null. All else is
+    as in read_traces.
+    """
+    return _read("logs", source, Selection.of("logs", since, until, service, columns, dictionaries))
+
+
+def read_metrics(
+    source: Source,
+    *,
+    since: When = None,
+    until: When = None,
+    service: str | Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    dictionaries: bool = False,
+) -> pa.Table:
+    """Reads metrics from files: a row per data point.
+
+    since and until compare time_unix_nano. All else is as in read_traces.
+    """
+    return _read("metrics", source, Selection.of("metrics", since, until, service, columns, dictionaries))
+
+
+def empty_table(signal: str, *, dictionaries: bool = False) -> pa.Table:
+    """A table without rows that has the columns of a signal ("traces", "logs" or "metrics")."""
+    if signal not in TIMES:
+        raise ConfigError(f"signal={signal!r}: want traces, logs or metrics")
+    table = pa.ipc.open_stream(pa.py_buffer(_handle.empty_stream(signal))).read_all()
+    return table if dictionaries else table.cast(plain_schema(table.schema))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows and columns of a signal are wanted, checked."""
+
+    signal: str
+    since: int | None  # nanoseconds
+    until: int | None
+    services: tuple[str, ...] | None
+    columns: tuple[str, ...] | None
+    dictionaries: bool
+
+    @classmethod
+    def of(
+        cls,
+        signal: str,
+        since: When,
+        until: When,
+        service: str | Sequence[str] | None,
+        columns: Sequence[str] | None,
+        dictionaries: bool,
+    ) -> Selection:
+        if isinstance(columns, str):
+            raise ConfigError(f"columns={columns!r}: want a list of names")
+        return cls(
+            signal=signal,
+            since=nanoseconds("since", since),
+            until=nanoseconds("until", until),
+            services=(service,) if isinstance(service, str) else None if service is None else tuple(service),
+            columns=None if columns is None else tuple(dict.fromkeys(columns)),
+            dictionaries=dictionaries,
+        )
+
+    def fields(self, schema: pa.Schema) -> list[int] | None:
+        """The fields to read from a file: the wanted ones and those that filters look at; None: all."""
+        if self.columns is None:
+            return None
+        names = set(self.columns)
+        if self.since is not None or self.until is not None:
+            names.update(TIMES[self.signal])
+        if self.services is not None:
+            names.add(SERVICE)
+        found = [place for place, name in enumerate(schema.names) if name in names]
+        return found or [0]  # one is needed to count rows, and to the reader none means all
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """The schema that apply gives to a batch of a schema."""
+        if self.columns is not None:
+            fields = [schema.field(name) for name in self.columns if name in schema.names]
+            schema = pa.schema(fields, metadata=schema.metadata)
+        return schema if self.dictionaries else plain_schema(schema)
+
+    def rows(self, batch: pa.RecordBatch) -> Any:
+        """A mask of the wanted rows; None: all of them."""
+        masks = []
+        if self.services is not None:
+            masks.append(_is_in(batch.column(SERVICE), self.services))
+        if self.since is not None or self.until is not None:
+            time = pc.coalesce(*(batch.column(name) for name in TIMES[self.signal]))
+            if self.since is not None:
+                masks.append(pc.greater_equal(time, pa.scalar(self.since, time.type)))
+            if self.until is not None:
+                masks.append(pc.less(time, pa.scalar(self.until, time.type)))
+        mask = None
+        for each in masks:
+            mask = each if mask is None else pc.and_(mask, each)
+        return mask
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The wanted rows and columns of a batch, in their final types."""
+        mask = self.rows(batch)
+        schema = self.schema(batch.schema)
+        batch = batch.select(schema.names)
+        if mask is not None and not pc.all(mask, skip_nulls=False).as_py():
+            batch = batch.filter(mask)  # drops where the mask is null
+        if self.dictionaries or not batch.num_columns:
+            return batch
+        return pa.RecordBatch.from_arrays([plain(column) for column in batch.columns], schema=schema)
+
+    def finish(self, tables: list[pa.Table], columns_known: bool) -> pa.Table:
+        """One table of the tables of several files."""
+        try:
+            table = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+        except pa.ArrowException as error:
+            raise InvalidDataError(f"the files do not fit together: {error}") from error
+        if self.columns is None:
+            return table
+        for name in self.columns:
+            if name not in table.schema.names:
+                if columns_known:
+                    raise ConfigError(f"columns: {name!r} is in none of the files")
+                table = table.append_column(name, pa.nulls(0))
+        return table.select(list(self.columns))
+
+
+def nanoseconds(option: str, when: When) -> int | None:
+    """Nanoseconds since 1970 UTC of an aware datetime, a pandas Timestamp or an int; None stays."""
+    if when is None:
+        return None
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise ConfigError(f"{option}={when!r} has no time zone: use an aware datetime")
+        exact = getattr(when, "value", None)  # pandas' Timestamp has nanoseconds
+        number = (when - _EPOCH) // timedelta(microseconds=1) * 1000 if exact is None else int(exact)
+    elif isinstance(when, bool) or not hasattr(when, "__index__"):
+        raise ConfigError(f"{option}={when!r}: want an aware datetime or nanoseconds since 1970 UTC as int")
+    else:
+        number = when.__index__()
+    return max(-(2**63), min(2**63 - 1, number))
+
+
+def _is_in(column: Any, values: tuple[str, ...]) -> Any:
+    if not pa.types.is_dictionary(column.type):
+        return pc.is_in(column, value_set=pa.array(values, column.type))
+    wanted = pc.is_in(column.dictionary, value_set=pa.array(values, column.type.value_type))
+    return wanted.take(column.indices)
+
+
+# --- plain text ---
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """A type with its dictionaries, also nested ones, replaced by their values' types."""
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_map(kind):
+        return pa.map_(_plain_field(kind.key_field), _plain_field(kind.item_field), kind.keys_sorted)
+    if pa.types.is_list(kind):
+        return pa.list_(_plain_field(kind.value_field))
+    if pa.types.is_struct(kind):
+        return pa.struct([_plain_field(field) for field in kind])
+    return kind
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(plain_type(field.type))
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([_plain_field(field) for field in schema], metadata=schema.metadata)
+
+
+def plain(array: Any) -> Any:
+    """An array with its dictionaries decoded, also nested ones; what has none is not copied."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return array.dictionary_decode()
+    wanted = plain_type(kind)
+    if wanted.equals(kind):
+        return array
+    if array.offset:
+        array = pa.concat_arrays([array])  # the parts below know nothing of an offset
+    if pa.types.is_struct(kind):
+        own, children = 1, [array.field(place) for place in range(kind.num_fields)]
+    else:
+        own, children = 2, [array.values]
+    return pa.Array.from_buffers(
+        wanted, len(array), array.buffers()[:own], array.null_count, children=[plain(c) for c in children]
+    )
+
+
+# --- files ---
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file, up to a length in bytes (None: its end). A listed one may vanish before it is read."""
+
+    path: Path
+    length: int | None = None
+    listed: bool = True
+
+
+def read_snapshot(files: Iterable[tuple[str, int]], selection: Selection) -> pa.Table:
+    """Reads files up to their lengths, as Handle.files gives them."""
+    return _read_parts([Part(Path(path), length) for path, length in files], selection)
+
+
+def _read(signal: str, source: Source, selection: Selection) -> pa.Table:
+    return _read_parts(list(find(signal, source)), selection)
+
+
+def find(signal: str, source: Source) -> Iterator[Part]:
+    """The files of a signal in a source, oldest first within a directory."""
+    if not isinstance(source, (str, os.PathLike)):
+        for each in source:
+            yield from find(signal, each)
+        return
+    path = Path(source)
+    if not path.is_dir():
+        yield Part(path, listed=False)
+        return
+    for candidate in (path / "otlp" / signal, path / signal):
+        if candidate.is_dir():
+            path = candidate
+            break
+    try:
+        found = [entry for entry in path.iterdir() if _signal_of(entry.name) == signal]
+    except OSError as error:
+        raise IoError(error.errno, f"cannot list {path}: {error.strerror}") from error
+    yield from (Part(entry) for entry in sorted(found, key=_age))
+
+
+def _signal_of(name: str) -> str | None:
+    match = _NAME.fullmatch(name)
+    return match[1] if match else None
+
+
+def _age(path: Path) -> tuple[str, str, int]:
+    match = _NAME.fullmatch(path.name)
+    assert match
+    return match[2], match[3], int(match[4])
+
+
+def _read_parts(parts: list[Part], selection: Selection) -> pa.Table:
+    tables: list[pa.Table] = []
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="otlp-arrow-read") as pool:
+        for part in parts:
+            table = _read_part(part, selection, pool)
+            if table is not None:
+                tables.append(table)
+    if tables:
+        return selection.finish(tables, columns_known=True)
+    return selection.finish([empty_table(selection.signal, dictionaries=selection.dictionaries)], False)
+
+
+def _read_part(part: Part, selection: Selection, pool: ThreadPoolExecutor) -> pa.Table | None:
+    """The wanted part of a file; None when it has no schema yet, or is gone."""
+    data = _map(part)
+    if data is None:
+        return None
+    try:
+        schema = pa.ipc.open_stream(data).schema
+        options = pa.ipc.IpcReadOptions(included_fields=selection.fields(schema))
+        reader = pa.ipc.open_stream(data, options=options)
+        _check(part, selection, reader.schema)
+        batches = [batch for batch in _in_order(reader, selection, pool) if batch.num_rows]
+        return pa.Table.from_batches(batches, schema=selection.schema(reader.schema))
+    except OtlpArrowError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidDataError(f"{part.path} is no Arrow IPC stream, or is damaged: {error}") from error
+
+
+def _map(part: Part) -> Any:
+    """The file's bytes, mapped; None when there are none or only zeros so far."""
+    try:
+        size = part.path.stat().st_size
+        length = size if part.length is None else min(size, part.length)
+        if not length:
+            return None
+        with pa.memory_map(str(part.path)) as file:
+            data = file.read_buffer(length)
+    except FileNotFoundError as error:
+        if part.listed:
+            return None  # retention was faster
+        raise IoError(error.errno, f"{part.path} does not exist") from error
+    except OSError as error:
+        raise IoError(error.errno, f"cannot read {part.path}: {error}") from error
+    return None if not any(data[:8].to_pybytes()) else data
+
+
+def _check(part: Part, selection: Selection, schema: pa.Schema) -> None:
+    wanted = set() if selection.services is None else {SERVICE}
+    if selection.since is not None or selection.until is not None:
+        wanted.update(TIMES[selection.signal])
+    missing = wanted.difference(schema.names)
+    if missing:
+        raise InvalidDataError(f"{part.path} holds no {selection.signal}: it has no {sorted(missing)[0]}")
+
+
+def _in_order(
+    batches: Iterable[pa.RecordBatch], selection: Selection, pool: ThreadPoolExecutor
+) -> Iterator[pa.RecordBatch]:
+    """Applies the selection on the pool, with at most a few batches under way."""
+    waiting: deque[Future[pa.RecordBatch]] = deque()
+    for batch in batches:
+        waiting.append(pool.submit(selection.apply, batch))
+        if len(waiting) > _WORKERS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
