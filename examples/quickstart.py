@@ -52,7 +52,7 @@ def main() -> None:
     directory = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="telemetry-")
     with OtlpLibrary(output_dir=directory, otlp_grpc="127.0.0.1:0") as library:
         shop(f"http://{library.endpoints.otlp_grpc}")
-        spans = library.traces(columns=["name", "service_name", "start_time_unix_nano", "duration_nano", "attributes"])
+        spans = library.traces(columns=["name", "start_time_unix_nano", "duration_nano", "attributes"])
         logs = library.logs(columns=["time_unix_nano", "severity_text", "body", "trace_id"])
         metrics = library.metrics(columns=["metric_name", "value_int", "attributes"])
     for title, table in (("traces", spans), ("logs", logs), ("metrics", metrics)):

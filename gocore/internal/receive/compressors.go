@@ -3,6 +3,7 @@ package receive
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"io"
 	"runtime"
 	"sync"
@@ -134,7 +135,7 @@ func (r *zstdReader) Read(p []byte) (int, error) {
 		return r.tail.Read(p)
 	}
 	n, err := r.decoder.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		r.tail = bytes.NewReader(r.of.mark)
 		err = nil
 	}

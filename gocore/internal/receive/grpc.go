@@ -3,6 +3,7 @@ package receive
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -108,7 +109,7 @@ func (g *GRPC) Serve() {
 	g.register(g.server)
 	server, listener := g.server, g.listener
 	g.serving.Go(func() {
-		if err := server.Serve(listener); err != nil && err != grpc.ErrServerStopped {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			g.logger.Error("gRPC receiver stopped", "error", err)
 		}
 	})
@@ -118,7 +119,7 @@ func (g *GRPC) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		//lint:ignore SA1019 the registry that replaces it is global: see compressors.go
-		grpc.RPCDecompressor(passGzip{}),
+		grpc.RPCDecompressor(passGzip{}), //nolint:staticcheck // the only way that needs no global registry
 		grpc.MaxRecvMsgSize(int(g.limits.MaxRequestBytes)),
 		grpc.MaxConcurrentStreams(g.config.MaxConcurrentStreams),
 		grpc.MaxHeaderListSize(headerBytes),

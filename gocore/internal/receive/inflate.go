@@ -170,7 +170,7 @@ func damaged(coding string, err error) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fault.New(fault.Invalid, "inflate "+coding, "%w", err)

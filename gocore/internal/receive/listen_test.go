@@ -127,7 +127,7 @@ func TestUnixSocketAnswers(t *testing.T) {
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }}
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport}).Post("http://x/v1/logs", protobufType, strings.NewReader("abc"))
-	if err != nil || response.StatusCode != 200 {
+	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("%v, %v", response, err)
 	}
 	_ = response.Body.Close()
