@@ -23,10 +23,7 @@ func (e *events) bind(t *Table, named *columns) {
 	e.list.Children = []column.Column{&e.time, &e.name, &e.attributes.list, &e.attributes.types, &e.dropped}
 }
 
-func (e *events) close() {
-	e.list.Close()
-	e.count = 0
-}
+func (e *events) close() { e.list.Close() }
 
 func (e *events) add(b []byte) error {
 	index := e.count
@@ -88,10 +85,7 @@ func (l *links) bind(t *Table, named *columns) {
 	l.list.Children = []column.Column{&l.traceID, &l.spanID, &l.traceState, &l.attributes.list, &l.attributes.types, &l.dropped, &l.flags}
 }
 
-func (l *links) close() {
-	l.list.Close()
-	l.count = 0
-}
+func (l *links) close() { l.list.Close() }
 
 func (l *links) add(b []byte) error {
 	index := l.count

@@ -207,6 +207,7 @@ func (m *metrics) dataHead(b []byte) error {
 
 func (m *metrics) point(b []byte) error {
 	m.attributes.begin()
+	m.exemplars.count = 0 // a refused request may have left it in the middle
 	var err error
 	var p point
 	switch m.state.field {
@@ -276,7 +277,6 @@ func (m *metrics) closeLists() {
 	closeIf(&m.negative.counts, field == exponential)
 	closeIf(&m.quantiles, field == summary)
 	closeIf(&m.exemplars.list, field != summary)
-	m.exemplars.count = 0
 }
 
 func closeIf(list *column.List, has bool) {

@@ -65,6 +65,7 @@ type spanFields struct {
 func (s *spans) span(b []byte) error {
 	var f spanFields
 	s.attributes.begin()
+	s.events.count, s.links.count = 0, 0 // a refused request may have left them in the middle
 	c := wire.NewCursor(b)
 	for c.Next() {
 		switch c.Tag() {

@@ -264,3 +264,19 @@ func TestIndicesBeyondTheDictionaryAreAFault(t *testing.T) {
 		}
 	}
 }
+
+// Containers that differ only in the earlier value of a repeated key do not merge.
+func TestDuplicatesKeepScopesAndMetricsApart(t *testing.T) {
+	const rows = `[{"metric_type": "gauge", "C": [{"key": "k", "value": "1"}], "T": "i",
+			"duplicate_attributes": "[{\"column\":\"C\",\"place\":0,\"key\":\"k\",\"type\":\"n\",\"value\":null}]"},
+		{"metric_type": "gauge", "C": [{"key": "k", "value": "1"}], "T": "i"}]`
+	for _, column := range []string{"scope_attributes", "metric_metadata"} {
+		types := map[string]string{"scope_attributes": "scope_attribute_types", "metric_metadata": "metric_metadata_types"}[column]
+		json := strings.NewReplacer(`"C"`, `"`+column+`"`, `\"C\"`, `\"`+column+`\"`, `"T"`, `"`+types+`"`).Replace(rows)
+		batch := batchOf(t, otlp.Metrics, schema.Text, json, "metric_type", column, types, "duplicate_attributes")
+		got := encoded(t, otlp.Metrics, batch, &metrics.MetricsData{}).ResourceMetrics[0].ScopeMetrics
+		if len(got)+len(got[0].Metrics) != 3 {
+			t.Errorf("%s: %v", column, got)
+		}
+	}
+}

@@ -18,7 +18,7 @@ var (
 // number reads a name, or the digits of a number that has none.
 func (e enum) number(text string) (int32, error) {
 	if i := slices.Index(e, text); i >= 0 {
-		return int32(i), nil //nolint:gosec // a handful
+		return int32(i), nil // a handful
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {

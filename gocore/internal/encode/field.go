@@ -26,7 +26,7 @@ func appendUint(b []byte, field uint32, v uint64) []byte {
 
 // appendInt32 writes an int32 or enum; a negative one takes ten bytes, as protobuf wants.
 func appendInt32(b []byte, field uint32, v int32) []byte {
-	return appendUint(b, field, uint64(int64(v))) //nolint:gosec // sign extension
+	return appendUint(b, field, uint64(int64(v))) // sign extension
 }
 
 func appendFixed64(b []byte, field uint32, v uint64) []byte {
@@ -37,7 +37,7 @@ func appendFixed64(b []byte, field uint32, v uint64) []byte {
 }
 
 func appendTime(b []byte, field uint32, v arrow.Timestamp) []byte {
-	return appendFixed64(b, field, uint64(v)) //nolint:gosec // wraps back
+	return appendFixed64(b, field, uint64(v)) // wraps back
 }
 
 // appendDouble leaves out 0.0 but not -0.0.

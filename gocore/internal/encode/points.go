@@ -21,7 +21,7 @@ func bindValue(s source) value {
 // append writes double as_double = field or sfixed64 as_int = 6, present even if zero.
 func (v value) append(b []byte, field uint32, row int) []byte {
 	if n, ok := v.int.get(row); ok {
-		return wire.AppendFixed64(b, 6, uint64(n)) //nolint:gosec // two's complement
+		return wire.AppendFixed64(b, 6, uint64(n)) // two's complement
 	}
 	return appendOptional(b, field, v.double, row)
 }

@@ -63,7 +63,7 @@ func appendOneof(b []byte, letter byte, text string) ([]byte, error) {
 		return wire.AppendBytes(b, anyString, text), nil
 	case letterInt:
 		v, err := strconv.ParseInt(text, 10, 64)
-		return wire.AppendUint(b, anyInt, uint64(v)), err //nolint:gosec // two's complement
+		return wire.AppendUint(b, anyInt, uint64(v)), err // two's complement
 	case letterDouble:
 		v, err := parseDouble(text)
 		return wire.AppendDouble(b, anyDouble, v), err

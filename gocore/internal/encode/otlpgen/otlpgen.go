@@ -43,6 +43,14 @@ func pick[T any](d draw, g *rapid.Generator[T]) T { return g.Draw(d.t, "v") }
 // chance is true about once in n.
 func (d draw) chance(n int) bool { return pick(d, rapid.IntRange(1, n)) == n }
 
+// seldom is a text that is mostly empty, so that neighbours often agree in all but one.
+func (d draw) seldom() string {
+	if d.chance(6) {
+		return pick(d, short)
+	}
+	return ""
+}
+
 func many[T any](d draw, most int, one func() T) []T {
 	var all []T
 	for range pick(d, rapid.IntRange(0, most)) {
@@ -157,7 +165,7 @@ func (d draw) scope() *common.InstrumentationScope {
 	case 1:
 		return &common.InstrumentationScope{}
 	}
-	s := &common.InstrumentationScope{Name: pick(d, short), Version: pick(d, short), Attributes: d.few()}
+	s := &common.InstrumentationScope{Name: d.seldom(), Version: d.seldom(), Attributes: d.few()}
 	if d.chance(4) {
 		s.DroppedAttributesCount = pick(d, count32)
 	}
@@ -180,8 +188,8 @@ func (d draw) id(size int, illSized bool) []byte {
 }
 
 func (d draw) resourceSpans() *trace.ResourceSpans {
-	return &trace.ResourceSpans{Resource: d.resource(), SchemaUrl: pick(d, short), ScopeSpans: many(d, 3, func() *trace.ScopeSpans {
-		return &trace.ScopeSpans{Scope: d.scope(), SchemaUrl: pick(d, short), Spans: many(d, 3, d.span)}
+	return &trace.ResourceSpans{Resource: d.resource(), SchemaUrl: d.seldom(), ScopeSpans: many(d, 3, func() *trace.ScopeSpans {
+		return &trace.ScopeSpans{Scope: d.scope(), SchemaUrl: d.seldom(), Spans: many(d, 3, d.span)}
 	})}
 }
 
@@ -217,8 +225,8 @@ func (d draw) link() *trace.Span_Link {
 }
 
 func (d draw) resourceLogs() *logs.ResourceLogs {
-	return &logs.ResourceLogs{Resource: d.resource(), SchemaUrl: pick(d, short), ScopeLogs: many(d, 3, func() *logs.ScopeLogs {
-		return &logs.ScopeLogs{Scope: d.scope(), SchemaUrl: pick(d, short), LogRecords: many(d, 4, d.record)}
+	return &logs.ResourceLogs{Resource: d.resource(), SchemaUrl: d.seldom(), ScopeLogs: many(d, 3, func() *logs.ScopeLogs {
+		return &logs.ScopeLogs{Scope: d.scope(), SchemaUrl: d.seldom(), LogRecords: many(d, 4, d.record)}
 	})}
 }
 
@@ -235,14 +243,14 @@ func (d draw) record() *logs.LogRecord {
 }
 
 func (d draw) resourceMetrics() *metrics.ResourceMetrics {
-	return &metrics.ResourceMetrics{Resource: d.resource(), SchemaUrl: pick(d, short), ScopeMetrics: many(d, 3, func() *metrics.ScopeMetrics {
-		return &metrics.ScopeMetrics{Scope: d.scope(), SchemaUrl: pick(d, short), Metrics: many(d, 4, d.metric)}
+	return &metrics.ResourceMetrics{Resource: d.resource(), SchemaUrl: d.seldom(), ScopeMetrics: many(d, 3, func() *metrics.ScopeMetrics {
+		return &metrics.ScopeMetrics{Scope: d.scope(), SchemaUrl: d.seldom(), Metrics: many(d, 4, d.metric)}
 	})}
 }
 
 func (d draw) metric() *metrics.Metric {
-	m := &metrics.Metric{Name: pick(d, short), Description: pick(d, short), Unit: pick(d, short)}
-	if d.chance(3) {
+	m := &metrics.Metric{Name: d.seldom(), Description: d.seldom(), Unit: d.seldom()}
+	if d.chance(2) {
 		m.Metadata = d.few()
 	}
 	temporality := func() metrics.AggregationTemporality {
