@@ -49,6 +49,10 @@ class BuildGo(build_ext):
     def get_ext_filename(self, fullname: str) -> str:
         return os.path.join(*fullname.split(".")) + SUFFIX
 
+    def copy_extensions_to_source(self) -> None:  # for an editable install
+        (ROOT / "otlp_arrow" / "_lib").mkdir(exist_ok=True)
+        super().copy_extensions_to_source()
+
     def build_extension(self, ext: Extension) -> None:
         check_go()
         target = Path(self.get_ext_fullpath(ext.name)).resolve()

@@ -3,8 +3,8 @@
     python coverage.py go PROFILE...       profiles of `go test -coverprofile`
     python coverage.py python REPORT.json  a report of `coverage json`
 
-Main packages of Go are left out: they run inside processes that other tests start, and a shared library
-writes no counters at the end of its process.
+gocore/export.go and gocore/cmd are left out: they run inside processes that other tests start, and a
+shared library writes no counters at the end of its process. Generated files are left out too.
 """
 
 import json

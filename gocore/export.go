@@ -68,6 +68,14 @@ func bytesIn(at unsafe.Pointer, length C.uint64_t) []byte {
 	return unsafe.Slice((*byte)(at), int(length))
 }
 
+// signalOf keeps a number that is no signal from becoming one by truncation.
+func signalOf(number C.int32_t) otlparrow.Signal {
+	if number < 0 || number > 255 {
+		return 255
+	}
+	return otlparrow.Signal(number)
+}
+
 func textOut(out **C.char, text []byte) { *out = C.CString(string(text)) }
 
 //export oa_abi_version
@@ -151,7 +159,7 @@ func oa_endpoints(handle C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
 //export oa_export
 func oa_export(handle C.uint64_t, signal C.int32_t, body unsafe.Pointer, length C.uint64_t, err *C.OaError) C.int32_t {
 	return withLibrary("oa_export", handle, err, func(e *entry) error {
-		return e.library.Export(context.Background(), otlparrow.Signal(uint8(signal)), bytesIn(body, length))
+		return e.library.Export(context.Background(), signalOf(signal), bytesIn(body, length))
 	})
 }
 
@@ -169,7 +177,7 @@ func oa_files(handle C.uint64_t, signal C.int32_t, timeoutMS C.int64_t, out **C.
 	return withLibrary("oa_files", handle, err, func(e *entry) error {
 		ctx, cancel := within(timeoutMS)
 		defer cancel()
-		files, err := e.library.Files(ctx, otlparrow.Signal(uint8(signal)))
+		files, err := e.library.Files(ctx, signalOf(signal))
 		if err != nil {
 			return err
 		}
@@ -197,7 +205,7 @@ func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.Oa
 //export oa_schema
 func oa_schema(signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t {
 	return guard("oa_schema", 0, err, func() error {
-		stream, err := otlparrow.Schema(otlparrow.Signal(uint8(signal)))
+		stream, err := otlparrow.Schema(signalOf(signal))
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 """The command otlp-arrow: serve, validate, print-config.
 
-Exit codes: 0 done, 1 failed (a port in use, a full disk), 2 a bad configuration or command line. Standard
-output has results (the ready line, the configuration), standard error has logs and faults.
+Exit codes: 0 done, 1 failed (a full disk), 2 a bad command line or configuration, a port in use included.
+Standard output has results (the ready line, the configuration), standard error has logs and faults.
 """
 
 from __future__ import annotations

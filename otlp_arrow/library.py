@@ -59,8 +59,8 @@ class OtlpLibrary:
     files, limits, log: the sections of these names, as dicts.
     config_file: a YAML file.
 
-    Raises ConfigError with every fault, IoError when a port or directory cannot be had. All methods may be
-    called from any thread. A forked child gets ForkedError from all but close().
+    Raises ConfigError with every fault, also for a port in use or a directory that cannot be had. All
+    methods may be called from any thread. A forked child gets ForkedError from all but close().
     """
 
     def __init__(

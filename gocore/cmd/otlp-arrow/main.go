@@ -194,9 +194,14 @@ func serve(args []string, out, log io.Writer) error {
 	<-stop
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
+	closed := make(chan struct{})
+	defer close(closed)
 	go func() {
-		<-stop
-		os.Exit(1)
+		select {
+		case <-stop:
+			os.Exit(1)
+		case <-closed:
+		}
 	}()
 	return library.Close(ctx)
 }

@@ -85,10 +85,7 @@ func Load(s Sources) (c Config, warnings []string, err error) {
 	}
 	l.env(s.Env)
 	l.tree("", s.Values)
-	if len(l.faults) == 0 {
-		l.faults = c.validate()
-	}
-	return c, l.warnings, joined(l.faults)
+	return c, l.warnings, joined(append(l.faults, c.validate()...))
 }
 
 func joined(faults []error) error {

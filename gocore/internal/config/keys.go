@@ -81,6 +81,9 @@ func assignList(field reflect.Value, value any) error {
 		if v != "" {
 			list = strings.Split(string(v), ",")
 		}
+	case nil: // print-config says null for an empty list
+	case []string:
+		list = append(list, v...)
 	case []any:
 		for _, one := range v {
 			s, ok := one.(string)

@@ -17,6 +17,7 @@ package files
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -62,6 +63,7 @@ type output struct {
 	length  int64
 	opened  time.Time
 	seq     int
+	torn    map[string]int64 // lengths of files that a failed write left longer
 }
 
 // New makes the directories below dir and tells, before any listener opens, when they
@@ -73,7 +75,7 @@ func New(config Config, dir string, log *slog.Logger, now func() time.Time) (*Wr
 		if err != nil {
 			return nil, &fault.Error{Kind: fault.Internal, Op: "make the schema of " + s.String(), Err: err}
 		}
-		w.signals[s] = &output{encoder: encoder}
+		w.signals[s] = &output{encoder: encoder, torn: map[string]int64{}}
 		if err := w.prepare(s); err != nil {
 			return nil, &fault.Error{Kind: fault.Config, Op: "output_dir", Err: err}
 		}
@@ -90,7 +92,7 @@ func writerID() string {
 // prepare makes a signal's directory and tries to write in it.
 func (w *Writer) prepare(s otlp.Signal) error {
 	dirMode, _ := mode(w.config.DirMode) // checked by Validate
-	if err := os.MkdirAll(w.dir(s), dirMode|0o100); err != nil {
+	if err := makeDir(w.dir(s), dirMode|0o100); err != nil {
 		return err
 	}
 	trial, err := os.CreateTemp(w.dir(s), ".otlp_trial_*")
@@ -101,6 +103,26 @@ func (w *Writer) prepare(s otlp.Signal) error {
 		return err
 	}
 	return os.Remove(trial.Name())
+}
+
+// makeDir is os.MkdirAll with the same permissions whatever the umask; what is there already
+// keeps its own.
+func makeDir(path string, mode fs.FileMode) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	if parent := filepath.Dir(path); parent != path {
+		if err := makeDir(parent, mode); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, mode); err != nil {
+		if errors.Is(err, fs.ErrExist) { // another process was faster, or it is a file
+			return os.MkdirAll(path, mode)
+		}
+		return err
+	}
+	return os.Chmod(path, mode)
 }
 
 func (w *Writer) dir(s otlp.Signal) string { return filepath.Join(w.root, s.String()) }
@@ -130,6 +152,10 @@ func (w *Writer) writeLocked(s otlp.Signal, o *output, bytes []byte) error {
 		return w.beginLocked(s, o, bytes)
 	}
 	if err := o.appendLocked(bytes); err != nil {
+		// The next batch begins a new file. This one is not cut back, which would kill a reader
+		// that has it mapped: its zeros end the stream, and its length is remembered.
+		o.torn[o.path] = o.length
+		_ = o.closeLocked()
 		return err
 	}
 	return nil
@@ -236,6 +262,8 @@ func (w *Writer) Files(s otlp.Signal) ([]File, error) {
 		file := File{Path: filepath.Join(w.dir(s), name), Length: info.Size()}
 		if o.file != nil && file.Path == o.path {
 			file.Length = o.length
+		} else if length, torn := o.torn[file.Path]; torn {
+			file.Length = length
 		}
 		files = append(files, file)
 	}

@@ -77,14 +77,23 @@ func (in *Ingest) Accept(_ context.Context, signal otlp.Signal, body []byte) err
 	return in.lanes[signal].accept(body)
 }
 
-// Flush returns when all that was accepted before the call has reached the sink.
+// Flush returns when all that was accepted before the call has reached the sink. Every
+// signal is sealed before any is waited for, so that one that fails does not hold up another.
 func (in *Ingest) Flush(ctx context.Context, signals ...otlp.Signal) error {
-	for _, s := range signals {
-		if err := in.lanes[s].flush(ctx); err != nil {
-			return err
+	goals := make([]uint64, len(signals))
+	for i, s := range signals {
+		if s >= otlp.Count {
+			return fault.New(fault.Invalid, "flush", "unknown signal %d", s)
+		}
+		goals[i] = in.lanes[s].sealAll()
+	}
+	var first error
+	for i, s := range signals {
+		if err := in.lanes[s].await(ctx, goals[i]); err != nil && first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
 // Shutdown refuses what comes from now on and writes what was accepted. It may be called

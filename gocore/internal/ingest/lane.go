@@ -210,12 +210,16 @@ func (l *lane) noteLocked(err error) {
 	l.failure = err
 }
 
-// flush seals and waits until what was sealed has been written.
-func (l *lane) flush(ctx context.Context) error {
+// sealAll seals what was accepted and gives the count that written must reach.
+func (l *lane) sealAll() uint64 {
 	l.seal()
 	l.mu.Lock()
-	goal := l.sealed
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	return l.sealed
+}
+
+// await waits until that many batches have been written.
+func (l *lane) await(ctx context.Context, goal uint64) error {
 	for {
 		l.mu.Lock()
 		written, advance, failure := l.written, l.advance, l.failure

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"go.uber.org/goleak"
+
+	"github.com/otlp-arrow/otlp-arrow/bench/sample"
+	"github.com/otlp-arrow/otlp-arrow/gocore/otlparrow"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func yamlFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "otlp.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCommands(t *testing.T) {
+	good, bad := yamlFile(t, "output_dir: /data\n"), yamlFile(t, "output_dirr: /data\n")
+	tests := []struct {
+		name string
+		args []string
+		out  string
+	}{
+		{"help", []string{"help"}, "usage: otlp-arrow serve"},
+		{"-h", []string{"-h"}, "Exit codes: 0 done"},
+		{"validate", []string{"validate", good}, good + ": ok\n"},
+		{"file", []string{"print-config", "--config", good}, `"output_dir":"/data"`},
+		{"flag over file", []string{"print-config", "--config", good, "--output-dir", "/flag"}, `"output_dir":"/flag"`},
+		{"log", []string{"print-config", "--log-level=debug", "--log-format=json"}, `"log":{"level":"debug","format":"json"}`},
+		{"listener", []string{"print-config", "--otlp-grpc", "127.0.0.1:7"}, `"otlp_grpc":{"enabled":true,"endpoint":"127.0.0.1:7"`},
+		{"off", []string{"print-config", "--otlp-http", "off"}, `"otlp_http":{"enabled":false`},
+		{"set", []string{"print-config", "--set", "queue.max_bytes=2097152", "--set", "files.compression=zstd"}, `"queue":{"max_bytes":2097152}`},
+	}
+	for _, tt := range tests {
+		var out bytes.Buffer
+		if err := run(tt.args, &out, io.Discard); err != nil || !strings.Contains(out.String(), tt.out) {
+			t.Errorf("%s: %v, %q; want %q", tt.name, err, out.String(), tt.out)
+		}
+	}
+	if err := run([]string{"validate", bad}, io.Discard, io.Discard); otlparrow.Code(err) != configCode {
+		t.Errorf("a bad file: %v, want a config error", err)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("OTLP_OUTPUT_DIR", "/env")
+	var out bytes.Buffer
+	if err := run([]string{"print-config"}, &out, io.Discard); err != nil || !strings.Contains(out.String(), `"/env"`) {
+		t.Errorf("%v, %s", err, out.String())
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	tests := [][]string{
+		{}, {"sing"}, {"validate"}, {"validate", "a", "b"}, {"serve", "--loud"}, {"serve", "more"}, {"print-config", "--nope"},
+		{"print-config", "--set", "no-value"},
+	}
+	for _, args := range tests {
+		if err := run(args, io.Discard, io.Discard); !errors.Is(err, errUsage) {
+			t.Errorf("%q: %v, want wrong usage", args, err)
+		}
+	}
+}
+
+// TestServeFails: what cannot be served ends at once, and with the code for configurations.
+func TestServeFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	tests := []struct {
+		name   string
+		args   []string
+		config bool
+	}{
+		{"setting", []string{"--log-level", "loud"}, true},
+		{"port", []string{"--otlp-http", taken.Addr().String()}, true},
+		{"ready file", []string{"--ready-file", filepath.Join(t.TempDir(), "none", "ready")}, false},
+	}
+	for _, tt := range tests {
+		args := append([]string{"serve", "--output-dir", t.TempDir(), "--otlp-grpc=off", "--otlp-http=127.0.0.1:0"}, tt.args...)
+		err := run(args, io.Discard, io.Discard)
+		if err == nil || (otlparrow.Code(err) == configCode) != tt.config {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+	if err := run([]string{"print-config", "--set", "x=1"}, io.Discard, io.Discard); otlparrow.Code(err) != configCode {
+		t.Errorf("print-config of an unknown key: %v", err)
+	}
+}
+
+// TestServe: what was acknowledged before SIGTERM is in the files after it.
+func TestServe(t *testing.T) {
+	for _, stop := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(stop.String(), func(t *testing.T) {
+			dir, file := t.TempDir(), filepath.Join(t.TempDir(), "ready")
+			var out, log bytes.Buffer
+			done := make(chan error, 1)
+			go func() {
+				done <- run([]string{"serve", "--output-dir", dir, "--otlp-grpc=127.0.0.1:0", "--otlp-http=127.0.0.1:0",
+					"--ready-file", file, "--log-format", "json"}, &out, &log)
+			}()
+			line := await(t, file, done)
+			send(t, line.Endpoints["otlp_http"])
+			if err := syscall.Kill(os.Getpid(), stop); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if got := rowsBelow(t, dir); got != 100 {
+				t.Errorf("%d rows, want 100", got)
+			}
+			if !strings.Contains(out.String(), `"event":"ready"`) || !strings.Contains(log.String(), `"msg":"started"`) {
+				t.Errorf("out %q, log %q", out.String(), log.String())
+			}
+		})
+	}
+}
+
+type readyLine struct {
+	Event     string
+	PID       int
+	Endpoints map[string]string
+}
+
+func await(t *testing.T, file string, done <-chan error) (line readyLine) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		select {
+		case err := <-done:
+			t.Fatalf("serve ended: %v", err)
+		default:
+		}
+		text, err := os.ReadFile(file)
+		if err != nil || !bytes.HasSuffix(text, []byte("\n")) {
+			continue
+		}
+		if err := json.Unmarshal(text, &line); err != nil || line.Event != "ready" || line.PID != os.Getpid() {
+			t.Fatalf("the ready line is %s: %v", text, err)
+		}
+		return line
+	}
+	t.Fatal("no ready line")
+	return line
+}
+
+func send(t *testing.T, address string) {
+	t.Helper()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	body := bytes.NewReader(sample.New(1, 1).Body("logs", 100))
+	answer, err := client.Post("http://"+address+"/v1/logs", "application/x-protobuf", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("answered %s", answer.Status)
+	}
+}
+
+func rowsBelow(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "otlp", "logs", "*.arrows"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader, err := ipc.NewReader(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for reader.Next() {
+			n += reader.RecordBatch().NumRows()
+		}
+		reader.Release()
+	}
+	return n
+}

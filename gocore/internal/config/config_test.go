@@ -1,0 +1,296 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+)
+
+// yamlFile writes a configuration and gives its path.
+func yamlFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "otlp.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// under nests a value below a dotted key.
+func under(key string, value any) map[string]any {
+	parts := strings.Split(key, ".")
+	for i := len(parts) - 1; i > 0; i-- {
+		value = map[string]any{parts[i]: value}
+	}
+	return map[string]any{parts[0]: value}
+}
+
+func TestDefaultIsValid(t *testing.T) {
+	c, warnings, err := Load(Sources{})
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("%v, %v", err, warnings)
+	}
+	if !reflect.DeepEqual(c, Default()) {
+		t.Errorf("no sources give %+v", c)
+	}
+}
+
+// TestKeys: these are the users' keys; renaming one breaks them.
+func TestKeys(t *testing.T) {
+	want := []string{
+		"output_dir", "write_interval_secs", "durability", "otlp_grpc.enabled", "otlp_grpc.endpoint",
+		"otlp_grpc.max_concurrent_streams", "otlp_http.enabled", "otlp_http.endpoint", "otlp_http.cors_allowed_origins",
+		"files.compression", "files.rotate_bytes", "files.rotate_interval_secs", "files.file_mode", "files.dir_mode",
+		"queue.max_bytes", "limits.max_request_bytes", "limits.max_inflight_bytes", "limits.max_decoded_bytes",
+		"log.level", "log.format",
+	}
+	c := Default()
+	keys := keysOf(&c)
+	for _, key := range want {
+		if keys[key] == nil {
+			t.Errorf("%s is no key", key)
+		}
+	}
+	for key := range keys {
+		if key == "" || strings.HasSuffix(key, ".") {
+			t.Errorf("%q is a key: a field has no json name", key)
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	tests := []struct {
+		key   string
+		value any
+		got   func(c *Config) any
+		want  any
+	}{
+		{"output_dir", "/data", func(c *Config) any { return c.OutputDir }, "/data"},
+		{"write_interval_secs", 7, func(c *Config) any { return c.WriteIntervalSecs }, int64(7)},
+		{"write_interval_secs", int64(8), func(c *Config) any { return c.WriteIntervalSecs }, int64(8)},
+		{"write_interval_secs", uint64(9), func(c *Config) any { return c.WriteIntervalSecs }, int64(9)},
+		{"write_interval_secs", 10.0, func(c *Config) any { return c.WriteIntervalSecs }, int64(10)},
+		{"write_interval_secs", json.Number("11"), func(c *Config) any { return c.WriteIntervalSecs }, int64(11)},
+		{"otlp_grpc.enabled", false, func(c *Config) any { return c.OTLPGRPC.Enabled }, false},
+		{"otlp_grpc.max_concurrent_streams", 3, func(c *Config) any { return c.OTLPGRPC.MaxConcurrentStreams }, uint32(3)},
+		{"otlp_http.cors_allowed_origins", []any{"*"}, func(c *Config) any { return c.OTLPHTTP.CORSAllowedOrigins }, []string{"*"}},
+		{"otlp_http.cors_allowed_origins", []string{"*"}, func(c *Config) any { return c.OTLPHTTP.CORSAllowedOrigins }, []string{"*"}},
+		{"otlp_http.cors_allowed_origins", nil, func(c *Config) any { return len(c.OTLPHTTP.CORSAllowedOrigins) }, 0},
+		{"limits.max_request_bytes", 4096, func(c *Config) any { return c.Limits.MaxRequestBytes }, int64(4096)},
+		{"limits.max_decoded_bytes", 1 << 21, func(c *Config) any { return c.Limits.MaxDecodedBytes }, int64(1 << 21)},
+		{"files.compression", "zstd", func(c *Config) any { return c.Files.Compression }, "zstd"},
+		{"files", nil, func(c *Config) any { return c.Files.Compression }, "lz4"},
+		{"log.level", "debug", func(c *Config) any { return c.Log.Level }, "debug"},
+	}
+	for _, tt := range tests {
+		c, _, err := Load(Sources{Values: under(tt.key, tt.value)})
+		if err != nil {
+			t.Errorf("%s = %v: %v", tt.key, tt.value, err)
+		} else if got := tt.got(&c); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s = %v gives %#v, want %#v", tt.key, tt.value, got, tt.want)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	c, warnings, err := Load(Sources{Env: map[string]string{
+		"OTLP_OUTPUT_DIR": "/env", "OTLP_OTLP_GRPC_ENABLED": "false", "OTLP_QUEUE_MAX_BYTES": "2097152",
+		"OTLP_OTLP_HTTP_CORS_ALLOWED_ORIGINS": "https://a.example,https://b.example", "OTLP_FILES_FILE_MODE": "0640",
+		"OTLP_SERVICE_PORT": "4317", "OTLP_PORT": "x", "PATH": "/bin",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.OutputDir != "/env" || c.OTLPGRPC.Enabled || c.Queue.MaxBytes != 2097152 || c.Files.FileMode != "0640" {
+		t.Errorf("got %+v", c)
+	}
+	if want := []string{"https://a.example", "https://b.example"}; !reflect.DeepEqual(c.OTLPHTTP.CORSAllowedOrigins, want) {
+		t.Errorf("a list is %q", c.OTLPHTTP.CORSAllowedOrigins)
+	}
+	want := []string{"OTLP_PORT is set but names no setting", "OTLP_SERVICE_PORT is set but names no setting"}
+	if !reflect.DeepEqual(warnings, want) {
+		t.Errorf("warnings are %q, want %q", warnings, want)
+	}
+}
+
+func TestEmptyListInEnvironment(t *testing.T) {
+	c, _, err := Load(Sources{
+		File: yamlFile(t, "otlp_http: {cors_allowed_origins: ['*']}"),
+		Env:  map[string]string{"OTLP_OTLP_HTTP_CORS_ALLOWED_ORIGINS": ""},
+	})
+	if err != nil || len(c.OTLPHTTP.CORSAllowedOrigins) != 0 {
+		t.Errorf("%v, %v", c.OTLPHTTP.CORSAllowedOrigins, err)
+	}
+}
+
+// TestOrder: defaults, then file, then environment, then values.
+func TestOrder(t *testing.T) {
+	c, _, err := Load(Sources{
+		File: yamlFile(t, "output_dir: file\ndurability: memory\nwrite_interval_secs: 2\nlog:\n  level: warn\n  format: json\n"),
+		Env:  map[string]string{"OTLP_OUTPUT_DIR": "env", "OTLP_LOG_LEVEL": "error"}, Values: map[string]any{"output_dir": "values"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.OutputDir != "values" || c.Log.Level != "error" || c.Log.Format != "json" || c.WriteIntervalSecs != 2 || c.Files.Compression != "lz4" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestEmbedded(t *testing.T) {
+	tests := []struct {
+		name       string
+		values     map[string]any
+		grpc, http bool
+	}{
+		{"nothing asked for", nil, false, false},
+		{"gRPC", under("otlp_grpc.enabled", true), true, false},
+		{"HTTP", under("otlp_http.enabled", true), false, true},
+	}
+	for _, tt := range tests {
+		c, _, err := Load(Sources{Embedded: true, Values: tt.values})
+		if err != nil || c.OTLPGRPC.Enabled != tt.grpc || c.OTLPHTTP.Enabled != tt.http {
+			t.Errorf("%s: gRPC %v, HTTP %v, %v", tt.name, c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, err)
+		}
+	}
+}
+
+// TestFaults: each fault is told with the user's key, and with the value or range.
+func TestFaults(t *testing.T) {
+	tests := []struct {
+		key   string
+		value any
+		want  string
+	}{
+		{"outputdir", "x", "outputdir: unknown key; did you mean output_dir?"},
+		{"files.compresion", "lz4", "files.compresion: unknown key; did you mean files.compression?"},
+		{"qqqqqqqqqqqq", 1, "qqqqqqqqqqqq: unknown key"},
+		{"output_dir.below", 1, "output_dir: map[below:1] is not a text"},
+		{"output_dir", 5, "output_dir: 5 is not a text"},
+		{"output_dir", "", "output_dir: is empty"},
+		{"files", "lz4", "files: lz4 is not a mapping of settings"},
+		{"otlp_grpc.enabled", "true", "otlp_grpc.enabled: true is not true or false"},
+		{"otlp_grpc.enabled", 1, "otlp_grpc.enabled: 1 is not true or false"},
+		{"write_interval_secs", "5", "write_interval_secs: 5 is not a whole number"},
+		{"write_interval_secs", 1.5, "write_interval_secs: 1.5 is not a whole number"},
+		{"write_interval_secs", json.Number("1e9x"), "write_interval_secs: 1e9x is not a whole number"},
+		{"write_interval_secs", uint64(1 << 63), "write_interval_secs: 9223372036854775808 is not a whole number"},
+		{"write_interval_secs", 0, "write_interval_secs: 0 is not within 1 to 3600"},
+		{"otlp_grpc.max_concurrent_streams", -1, "otlp_grpc.max_concurrent_streams: -1 is out of range"},
+		{"otlp_grpc.max_concurrent_streams", 1 << 32, "otlp_grpc.max_concurrent_streams: 4294967296 is out of range"},
+		{"otlp_grpc.max_concurrent_streams", 0, "otlp_grpc.max_concurrent_streams: 0 is not within 1 to 65536"},
+		{"otlp_http.cors_allowed_origins", "*", "otlp_http.cors_allowed_origins: * is not a list"},
+		{"otlp_http.cors_allowed_origins", []any{1}, "otlp_http.cors_allowed_origins: 1 is not a text"},
+		{"otlp_http.cors_allowed_origins", []any{"x"}, "otlp_http.cors_allowed_origins[0]: \"x\""},
+		{"otlp_http.endpoint", "nowhere", "otlp_http.endpoint: \"nowhere\""},
+		{"durability", "disk", "durability: \"disk\" is not one of memory"},
+		{"log.level", "loud", "log.level: \"loud\" is not one of debug, info, warn, error"},
+		{"log.format", "xml", "log.format: \"xml\" is not one of text, json"},
+		{"files.compression", "rar", "files.compression: \"rar\" is not one of lz4, zstd, none"},
+		{"files.rotate_bytes", 1, "files.rotate_bytes: 1 is not within 65536"},
+		{"files.file_mode", "0400", "files.file_mode: \"0400\""},
+		{"limits.max_request_bytes", 1, "limits.max_request_bytes: 1 is not within 1024"},
+		{"limits.max_decoded_bytes", 1, "limits.max_decoded_bytes: 1 is not within 1048576"},
+		{"queue.max_bytes", 1, "queue.max_bytes: 1 is not within 1048576"},
+	}
+	for _, tt := range tests {
+		_, _, err := Load(Sources{Values: under(tt.key, tt.value)})
+		if err == nil || !strings.Contains(err.Error(), tt.want) || fault.KindOf(err) != fault.Config {
+			t.Errorf("%s = %v: got %v, want a config error with %q", tt.key, tt.value, err, tt.want)
+		}
+	}
+}
+
+func TestFaultsOfEnvironment(t *testing.T) {
+	tests := []struct{ name, value, want string }{
+		{"OTLP_QUEUE_MAX_BYTES", "1GB", "queue.max_bytes (OTLP_QUEUE_MAX_BYTES): 1GB is not a whole number"},
+		{"OTLP_OTLP_GRPC_ENABLED", "yes", "otlp_grpc.enabled (OTLP_OTLP_GRPC_ENABLED): yes is not true or false"},
+	}
+	for _, tt := range tests {
+		_, _, err := Load(Sources{Env: map[string]string{tt.name: tt.value}})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s=%s: %v", tt.name, tt.value, err)
+		}
+	}
+}
+
+func TestFaultsOfFile(t *testing.T) {
+	tests := []struct{ name, path, want string }{
+		{"absent", filepath.Join(t.TempDir(), "none.yaml"), "none.yaml"},
+		{"no YAML", yamlFile(t, "a: [1"), "config file"},
+		{"no mapping", yamlFile(t, "- a\n- b\n"), "config file"},
+		{"unknown key", yamlFile(t, "log:\n  levl: info\n"), "log.levl: unknown key; did you mean log.level?"},
+		{"wrong type", yamlFile(t, "write_interval_secs: soon\n"), "write_interval_secs: soon is not a whole number"},
+	}
+	for _, tt := range tests {
+		_, _, err := Load(Sources{File: tt.path})
+		if err == nil || !strings.Contains(err.Error(), tt.want) || fault.KindOf(err) != fault.Config {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestAllFaultsAtOnce: one restart, not five.
+func TestAllFaultsAtOnce(t *testing.T) {
+	tests := []struct {
+		name    string
+		sources Sources
+		want    []string
+	}{
+		{"types and keys", Sources{
+			File: yamlFile(t, "output_dirr: x\nlog: 5\n"), Env: map[string]string{"OTLP_QUEUE_MAX_BYTES": "much"},
+			Values: map[string]any{"durability": 3},
+		}, []string{"output_dirr: ", "log: ", "queue.max_bytes ", "durability: "}},
+		{"values", Sources{Values: map[string]any{
+			"output_dir": "", "durability": "disk", "write_interval_secs": 0, "otlp_grpc": map[string]any{"endpoint": "x"},
+			"files": map[string]any{"compression": "rar", "dir_mode": "9"}, "queue": map[string]any{"max_bytes": 0},
+			"log": map[string]any{"level": "x", "format": "y"}, "limits": map[string]any{"max_request_bytes": 0},
+		}}, []string{"output_dir: ", "durability: ", "write_interval_secs: ", "otlp_grpc.endpoint: ", "files.compression: ",
+			"files.dir_mode: ", "queue.max_bytes: ", "log.level: ", "log.format: ", "limits.max_request_bytes: "}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := Load(tt.sources)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if got := strings.Count(err.Error(), "\n") + 1; got != len(tt.want) {
+				t.Errorf("%d lines, want %d", got, len(tt.want))
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not told in:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+// TestJSON: what is printed can be given back, as a file too, since JSON is YAML.
+func TestJSON(t *testing.T) {
+	c, _, err := Load(Sources{Values: map[string]any{"output_dir": "/x", "log": map[string]any{"level": "warn"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, _, err := Load(Sources{File: yamlFile(t, string(c.JSON()))})
+	if err != nil || !reflect.DeepEqual(back, c) {
+		t.Errorf("%v\n%s\n%s", err, back.JSON(), c.JSON())
+	}
+}
+
+func TestEditDistance(t *testing.T) {
+	tests := []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "", 3}, {"", "ab", 2}, {"abc", "abc", 0}, {"kitten", "sitting", 3}, {"level", "levle", 2}}
+	for _, tt := range tests {
+		if got := editDistance(tt.a, tt.b); got != tt.want {
+			t.Errorf("editDistance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}

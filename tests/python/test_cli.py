@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from otlp_arrow import cli, read_traces
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    """The logger and signal handlers that a command in this process changes."""
+    logger = logging.getLogger("otlp_arrow")
+    before = logger.handlers[:], logger.propagate, logger.level
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    logger.handlers[:], logger.propagate, logger.level = before
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def sources_of(core, call=0):
+    return json.loads([arguments[0] for name, arguments in core.calls if name == "oa_resolve"][call])
+
+
+def test_flags_become_values(core, capsys):
+    core.answers["oa_resolve"] = (0, {"output_dir": "/x"})
+    flags = "--config c.yaml --output-dir d --otlp-grpc off --otlp-http :1 --log-level warn --log-format json"
+    sets = ["--set", "files.compression=zstd", "--set", 'files.promote=["http"]', "--set", "log.level=info"]
+    assert cli.main(["print-config", *flags.split(), *sets]) == 0
+    assert json.loads(capsys.readouterr().out) == {"output_dir": "/x"}
+    sources = sources_of(core)
+    assert sources["file"] == "c.yaml"
+    assert sources["embedded"] is False
+    assert sources["values"] == {
+        "files": {"compression": "zstd", "promote": ["http"]},
+        "output_dir": "d",
+        "otlp_grpc": {"enabled": False},
+        "otlp_http": {"enabled": True, "endpoint": ":1"},
+        "log": {"format": "json", "level": "warn"},
+    }
+
+
+def test_every_fault_is_a_line(core, capsys):
+    core.answers["oa_resolve"] = (9, "a: no such key\nb: want 1-3600")
+    assert cli.main(["validate", "c.yaml"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "otlp-arrow: a: no such key\notlp-arrow: b: want 1-3600\n"
+    assert captured.out == ""
+
+
+def test_an_odd_assignment_is_a_fault(core, capsys):
+    assert cli.main(["print-config", "--set", "x"]) == 2
+    assert capsys.readouterr().err == "otlp-arrow: --set x: want KEY.PATH=VALUE\n"
+
+
+def test_other_errors_end_with_1(core, capsys):
+    core.answers |= {"oa_resolve": (0, {"output_dir": "/x"}), "oa_open": (10, "listen: address in use")}
+    assert cli.main(["serve"]) == 1
+    assert capsys.readouterr().err == "otlp-arrow: listen: address in use\n"
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("otlp-arrow ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["serve", "--log-level", "loud"]])
+def test_an_odd_command_line_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: otlp-arrow" in capsys.readouterr().err
+
+
+def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
+    ready = tmp_path / "ready.json"
+    core.answers |= {
+        "oa_resolve": (0, {"output_dir": "/x", "log": {"level": "warn", "format": "json"}}),
+        "oa_endpoints": (0, {"otlp_grpc": "127.0.0.1:4317", "otlp_http": ""}),
+        "oa_close": [(8, "draining"), 0],
+    }
+
+    def stop():
+        while not ready.exists():
+            time.sleep(0.01)
+        seen.append(ready.read_text())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    seen = []
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
+    assert cli.main(["serve", "--ready-file", str(ready)]) == 0
+    thread.join(5)
+    out = capsys.readouterr().out
+    assert json.loads(out) == {
+        "event": "ready",
+        "pid": os.getpid(),
+        "endpoints": {"otlp_grpc": "127.0.0.1:4317", "otlp_http": None},
+        "output_dir": "/x",
+    }
+    assert seen == [out]
+    assert not ready.exists()
+    assert [name for name, _ in core.calls].count("oa_close") == 2
+    assert logging.getLogger("otlp_arrow").level == logging.WARNING
+
+
+def test_a_second_signal_forces_the_end(monkeypatch):
+    codes = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    stop = cli._stop_on_signal()
+    os.kill(os.getpid(), signal.SIGINT)
+    assert stop.wait(1)
+    assert codes == []
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert codes == [1]
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_log_lines(style):
+    record = logging.makeLogRecord(
+        {
+            "created": 1767323045.5,
+            "levelno": logging.WARNING,
+            "levelname": "WARNING",
+            "msg": "full dir=/x",
+            "text": "full",
+            "fields": {"dir": "/x"},
+        }
+    )
+    line = cli._Format(style).format(record)
+    if style == "text":
+        assert line == "2026-01-02T03:04:05.500Z WARN  full dir=/x"
+    else:
+        want = {"time": "2026-01-02T03:04:05.500Z", "level": "WARN", "msg": "full", "dir": "/x"}
+        assert json.loads(line) == want
+
+
+# --- with the native library ---
+
+
+@contextlib.contextmanager
+def killed(process):
+    """Ends a process that a failing test left running, for which Popen would wait without end."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+COMMAND = [sys.executable, "-m", "otlp_arrow.cli"]
+
+
+def test_serve_from_start_to_sigterm(tmp_path, trace_request):
+    import urllib.request
+
+    command = [*COMMAND, "serve", "--output-dir", str(tmp_path), "--log-format", "json"]
+    command += ["--otlp-grpc", "off", "--otlp-http", "127.0.0.1:0", "--set", "write_interval_secs=3600"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process, killed(process):
+        ready = json.loads(process.stdout.readline())
+        assert ready["pid"] == process.pid
+        assert ready["endpoints"]["otlp_grpc"] is None
+        request = urllib.request.Request(
+            f"http://{ready['endpoints']['otlp_http']}/v1/traces",
+            data=trace_request("served"),
+            headers={"Content-Type": "application/x-protobuf"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
+        process.terminate()
+        _, logs = process.communicate(timeout=30)
+    assert process.returncode == 0, logs
+    assert all(json.loads(line)["level"] for line in logs.splitlines())
+    assert read_traces(ready["output_dir"])["name"].to_pylist() == ["served"]
+
+
+def test_validate_and_print_config(tmp_path):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("write_interval_secs: 7\n")
+    bad.write_text("write_interval_secs: 0\ncolour: red\n")
+
+    def run(*arguments):
+        return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+    done = run("validate", good)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+    done = run("validate", bad)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2), done.stderr
+    assert "colour" in done.stderr
+    done = run("serve", "--config", bad)
+    assert (done.returncode, done.stdout) == (2, "")
+    done = run("print-config", "--config", good, "--set", "files.compression=zstd")
+    shown = json.loads(done.stdout)
+    assert shown["write_interval_secs"] == 7
+    assert shown["files"]["compression"] == "zstd"
