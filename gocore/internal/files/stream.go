@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -36,10 +37,7 @@ func newEncoder(compression string, schema *arrow.Schema) (*encoder, error) {
 func (e *encoder) batch(b arrow.RecordBatch) ([]byte, error) {
 	e.out.Reset()
 	w := ipc.NewWriter(&e.out, e.options...)
-	if err := w.Write(b); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
+	if err := errors.Join(w.Write(b), w.Close()); err != nil {
 		return nil, err
 	}
 	return e.out.Bytes()[len(e.schema) : e.out.Len()-endMark], nil
