@@ -61,7 +61,7 @@ pins() {
 step_lint() {
 	say gofmt
 	local unformatted
-	unformatted=$(gofmt -l gocore tests/go bench examples)
+	unformatted=$(git ls-files -z "*.go" | xargs -0 gofmt -l)
 	[[ -z $unformatted ]] || fail "gofmt: $unformatted"
 	say go vet
 	go vet -tags "$tags" ./...
