@@ -11,6 +11,7 @@
 package column
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -35,6 +36,17 @@ func bytesOf[T any](s []T) []byte {
 	}
 	var zero T
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero)))
+}
+
+// appendN appends a value n times.
+func appendN[T any](s []T, v T, n int) []T {
+	s = slices.Grow(s, n)
+	from := len(s)
+	s = s[:from+n]
+	for i := range s[from:] {
+		s[from+i] = v
+	}
+	return s
 }
 
 func buffer[T any](s []T) *memory.Buffer { return memory.NewBufferBytes(bytesOf(s)) }

@@ -39,10 +39,10 @@ func models() []*model {
 		}},
 		{column: flags, typ: arrow.FixedWidthTypes.Boolean, append: func(v int) string {
 			if v%3 == 0 {
-				flags.AppendNull()
+				flags.AppendNulls(1)
 				return "(null)"
 			}
-			flags.Append(v%2 == 0)
+			flags.AppendN(v%2 == 0, 1)
 			return fmt.Sprint(v%2 == 0)
 		}},
 		{column: ids, typ: &arrow.FixedSizeBinaryType{ByteWidth: 8}, append: func(v int) string {

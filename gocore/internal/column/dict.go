@@ -17,11 +17,11 @@ var ErrUTF8 = errors.New("invalid UTF-8")
 // Dict is the distinct texts of a column in the order they came, found through an
 // open-addressed table. A text is checked for UTF-8 only when it is new.
 //
-//	slots:   [ 3 | . | 1 | 2 ]   entry + 1, 0 is free; linear probing
+//	slots:   [ 3 | . | 1 | 2 ]   high half of the hash, entry + 1; 0 is free; linear probing
 //	hashes:  [ h0 h1 h2 ]        xxh3, kept for growing and for stable hashes
 //	offsets: [ 0 a b c ]  data: "text0text1text2"
 type Dict struct {
-	slots   []int32
+	slots   []uint64
 	hashes  []uint64
 	offsets []int32
 	data    []byte
@@ -39,14 +39,13 @@ func (d *Dict) Hash(i int32) uint64 { return d.hashes[i] }
 // Index finds or adds a text.
 func (d *Dict) Index(text []byte) (int32, error) {
 	if len(d.slots) == 0 {
-		d.slots, d.offsets = make([]int32, 256), append(d.offsets, 0)
+		d.slots, d.offsets = make([]uint64, 256), append(d.offsets, 0)
 	}
 	h := xxh3.Hash(text)
 	mask := uint64(len(d.slots) - 1)
 	at := h & mask
-	for d.slots[at] != 0 {
-		i := d.slots[at] - 1
-		if d.hashes[i] == h && bytes.Equal(d.Text(i), text) {
+	for slot := d.slots[at]; slot != 0; slot = d.slots[at] {
+		if i := int32(uint32(slot)) - 1; (slot^h)>>32 == 0 && bytes.Equal(d.Text(i), text) {
 			return i, nil
 		}
 		at = (at + 1) & mask
@@ -62,7 +61,7 @@ func (d *Dict) add(text []byte, h, at uint64) int32 {
 	d.data = append(d.data, text...)
 	d.offsets = append(d.offsets, int32(len(d.data))) // batches are sealed far below 2 GiB
 	n := int32(len(d.hashes))                         // as above
-	d.slots[at] = n
+	d.slots[at] = slotOf(h, n)
 	if len(d.hashes)*2 > len(d.slots) {
 		d.grow()
 	}
@@ -71,16 +70,19 @@ func (d *Dict) add(text []byte, h, at uint64) int32 {
 
 // grow places the entries in their order again, so that Truncate can take the last ones out.
 func (d *Dict) grow() {
-	d.slots = make([]int32, len(d.slots)*2)
+	d.slots = make([]uint64, len(d.slots)*2)
 	mask := uint64(len(d.slots) - 1)
 	for i, h := range d.hashes {
 		at := h & mask
 		for d.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
-		d.slots[at] = int32(i) + 1 // bounded as above
+		d.slots[at] = slotOf(h, int32(i)+1) // bounded as above
 	}
 }
+
+// slotOf joins half of a hash, which spares most looks at other texts, and an entry.
+func slotOf(h uint64, entry int32) uint64 { return h>>32<<32 | uint64(uint32(entry)) }
 
 // Truncate keeps the first n texts. Entries leave in the reverse of the order in which
 // they came, so no probe of an older one ever crosses a freed slot.
@@ -88,7 +90,7 @@ func (d *Dict) Truncate(n int) {
 	mask := uint64(len(d.slots) - 1)
 	for i := len(d.hashes) - 1; i >= n; i-- {
 		at := d.hashes[i] & mask
-		for d.slots[at] != int32(i)+1 { // bounded as above
+		for uint32(d.slots[at]) != uint32(i)+1 { // bounded as above
 			at = (at + 1) & mask
 		}
 		d.slots[at] = 0

@@ -38,6 +38,18 @@ func (c *Fixed[T]) AppendIf(v T, set bool) {
 	}
 }
 
+// AppendN adds a value n times.
+func (c *Fixed[T]) AppendN(v T, n int) {
+	c.vals = appendN(c.vals, v, n)
+	c.valid.validN(n)
+}
+
+// AppendNulls adds n nulls.
+func (c *Fixed[T]) AppendNulls(n int) {
+	c.vals = appendN(c.vals, 0, n)
+	c.valid.nullN(n)
+}
+
 // Len is the number of values.
 func (c *Fixed[T]) Len() int { return len(c.vals) }
 
@@ -65,21 +77,21 @@ type Bool struct {
 	valid validity
 }
 
-// Append adds a value.
-func (c *Bool) Append(v bool) {
-	if c.bits.bits == nil {
-		c.bits.bits = make([]byte, 0, 64)
+// AppendN adds a value n times.
+func (c *Bool) AppendN(v bool, n int) {
+	c.bits.active = true
+	for range n {
+		c.bits.push(v)
+		c.bits.len++
 	}
-	c.bits.push(v)
-	c.bits.len++
-	c.valid.valid()
+	c.valid.validN(n)
 }
 
-// AppendNull adds a null.
-func (c *Bool) AppendNull() {
-	c.Append(false)
-	c.valid.truncate(c.valid.len - 1)
-	c.valid.null()
+// AppendNulls adds n nulls.
+func (c *Bool) AppendNulls(n int) {
+	c.AppendN(false, n)
+	c.valid.truncate(c.valid.len - n)
+	c.valid.nullN(n)
 }
 
 // Len is the number of values.
@@ -93,6 +105,7 @@ func (c *Bool) Truncate(n int) {
 
 // Reset empties the column.
 func (c *Bool) Reset() {
+	c.bits.bits = c.bits.bits[:0]
 	c.bits.reset()
 	c.valid.reset()
 }

@@ -21,9 +21,26 @@ func (c *List) Close() {
 }
 
 // CloseNull ends the row with a null; nothing may have been appended for it.
-func (c *List) CloseNull() {
-	c.ends = append(c.ends, int32(c.Children[0].Len())) // as above
-	c.valid.null()
+func (c *List) CloseNull() { c.CloseNulls(1) }
+
+// CloseNulls adds n rows that are null.
+func (c *List) CloseNulls(n int) {
+	c.ends = appendN(c.ends, last(c.ends), n)
+	c.valid.nullN(n)
+}
+
+// RepeatLast adds the last row n times more.
+func (c *List) RepeatLast(n int) {
+	rows := len(c.ends)
+	from, to := c.Range(rows - 1)
+	if from == to {
+		c.ends = appendN(c.ends, last(c.ends), n)
+		c.valid.validN(n)
+		return
+	}
+	for range n {
+		c.Repeat(rows-1, rows)
+	}
 }
 
 // Start is where the row that is being made begins in the children.

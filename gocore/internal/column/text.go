@@ -45,6 +45,18 @@ func (c *Text) AppendIndex(i int32) {
 	c.valid.valid()
 }
 
+// AppendIndexN adds n rows for a text that Index gave.
+func (c *Text) AppendIndexN(i int32, n int) {
+	c.indices = appendN(c.indices, i, n)
+	c.valid.validN(n)
+}
+
+// AppendNulls adds n nulls.
+func (c *Text) AppendNulls(n int) {
+	c.indices = appendN(c.indices, 0, n)
+	c.valid.nullN(n)
+}
+
 // AppendNull adds a null.
 func (c *Text) AppendNull() {
 	c.indices = append(c.indices, 0)
@@ -66,7 +78,7 @@ func (c *Text) Copy(to, from int) {
 // Repeat adds the rows [from, to) once more.
 func (c *Text) Repeat(from, to int) {
 	c.indices = append(c.indices, c.indices[from:to]...)
-	if c.valid.bits == nil {
+	if !c.valid.active {
 		c.valid.len += to - from
 		return
 	}

@@ -2,32 +2,51 @@ package column
 
 import "github.com/apache/arrow-go/v18/arrow/memory"
 
-// validity is a bitmap, one bit per value, that is only made at the first null.
+// validity is a bitmap, one bit per value, that is only made at the first null. Bits at
+// and beyond len are zero in the last byte.
 type validity struct {
-	bits  []byte
-	len   int
-	nulls int
+	bits   []byte
+	active bool // bits are in use
+	len    int
+	nulls  int
 }
 
 func (v *validity) valid() {
-	if v.bits != nil {
+	if v.active {
 		v.push(true)
 	}
 	v.len++
 }
 
-func (v *validity) null() {
-	if v.bits == nil {
+func (v *validity) validN(n int) {
+	if v.active {
+		for i := range n {
+			v.pushAt(v.len+i, true)
+		}
+	}
+	v.len += n
+}
+
+func (v *validity) null() { v.nullN(1) }
+
+func (v *validity) nullN(n int) {
+	if n == 0 {
+		return
+	}
+	if !v.active {
 		v.fill()
 	}
-	v.push(false)
-	v.len++
-	v.nulls++
+	for need := (v.len + n + 7) / 8; len(v.bits) < need; {
+		v.bits = append(v.bits, 0)
+	}
+	v.len += n
+	v.nulls += n
 }
 
 // fill makes the bitmap for the values that came before the first null.
 func (v *validity) fill() {
-	v.bits = make([]byte, 0, max(64, v.len/4))
+	v.active = true
+	v.bits = v.bits[:0]
 	for range v.len / 8 {
 		v.bits = append(v.bits, 0xff)
 	}
@@ -36,17 +55,19 @@ func (v *validity) fill() {
 	}
 }
 
-func (v *validity) push(set bool) {
-	if v.len%8 == 0 {
+func (v *validity) push(set bool) { v.pushAt(v.len, set) }
+
+func (v *validity) pushAt(i int, set bool) {
+	if i%8 == 0 {
 		v.bits = append(v.bits, 0)
 	}
 	if set {
-		v.bits[v.len/8] |= 1 << (v.len % 8)
+		v.bits[i/8] |= 1 << (i % 8)
 	}
 }
 
 func (v *validity) isNull(i int) bool {
-	return v.bits != nil && v.bits[i/8]&(1<<(i%8)) == 0
+	return v.active && v.bits[i/8]&(1<<(i%8)) == 0
 }
 
 func (v *validity) set(i int, valid bool) {
@@ -66,7 +87,7 @@ func (v *validity) truncate(n int) {
 		}
 	}
 	v.len = n
-	if v.bits == nil {
+	if !v.active {
 		return
 	}
 	v.bits = v.bits[:(n+7)/8]
@@ -75,12 +96,8 @@ func (v *validity) truncate(n int) {
 	}
 }
 
-func (v *validity) reset() {
-	v.len, v.nulls = 0, 0
-	if v.bits != nil {
-		v.bits = v.bits[:0]
-	}
-}
+// reset keeps the memory, which the next null takes into use.
+func (v *validity) reset() { v.len, v.nulls, v.active = 0, 0, false }
 
 // buffer is nil where nothing is null: Arrow takes that as all valid.
 func (v *validity) buffer() *memory.Buffer {

@@ -8,8 +8,7 @@ import (
 )
 
 // attrs is a column of attribute maps with the column of their types. A row is made by
-// begin, add for each KeyValue and finish; close or repeat then ends it in the columns,
-// abandon takes it back.
+// begin, add for each KeyValue and finish; close or closeN then ends it in the columns.
 type attrs struct {
 	table  *Table
 	name   string // the column, for duplicate_attributes
@@ -180,19 +179,17 @@ func (a *attrs) close() {
 	a.types.AppendIndex(a.typesAt)
 }
 
-// repeat is close for a row that is like the one before.
-func (a *attrs) repeat(again bool) {
-	if again && a.to > a.from {
-		a.keys.Repeat(a.from, a.to)
-		a.values.Repeat(a.from, a.to)
+// closeN ends the row and adds it n-1 times more; with n 0 it takes the row back.
+func (a *attrs) closeN(n int) {
+	if n == 0 {
+		start := a.list.Start()
+		a.keys.Truncate(start)
+		a.values.Truncate(start)
+		return
 	}
-	a.close()
-}
-
-func (a *attrs) abandon() {
-	start := a.list.Start()
-	a.keys.Truncate(start)
-	a.values.Truncate(start)
+	a.list.Close()
+	a.list.RepeatLast(n - 1)
+	a.types.AppendIndexN(a.typesAt, n)
 }
 
 // stringOf is the present row's text for a key whose value is a string.

@@ -174,55 +174,51 @@ func (t *Table) scope(b []byte) error {
 	return nil
 }
 
-// row ends an item's row: resource and scope are repeated, and the request's growth counted.
+// row ends an item's row. Its resource and scope are only counted, against the request's
+// growth too: their columns are filled for all their rows at once when they end.
 func (t *Table) row() error {
 	c := &t.common
-	c.resource.row()
-	c.scope.row()
-	c.repeatEntities()
-	c.serviceName.row()
-	c.serviceNamespace.row()
-	c.serviceInstance.row()
-	c.scopeName.AppendIndex(c.scopeNameAt)
-	c.scopeVersion.AppendIndex(c.versionAt)
+	c.resource.rows++
+	c.scope.rows++
 	if err := t.duplicatesRow(); err != nil {
 		return err
 	}
 	t.rows++
-	return t.grow(rowCost + 8*(c.resource.attrs.size()+c.scope.attrs.size()))
+	return t.grow(rowCost + 8*(c.resource.attrs.size()+c.scope.attrs.size()) + 64*(c.entityTo-c.entityFrom))
 }
 
-func (p *part) row() {
-	p.attrs.repeat(p.rows > 0)
-	p.dropped.Append(p.droppedAt)
-	p.url.AppendIndex(p.urlAt)
-	p.rows++
+// fill appends the part's columns for its n rows, or takes back what was read when it has none.
+func (p *part) fill(t *Table) (n int) {
+	n, p.rows = p.rows, 0
+	p.attrs.closeN(n)
+	p.dropped.AppendN(p.droppedAt, n)
+	p.url.AppendIndexN(p.urlAt, n)
+	if n == 0 {
+		t.Stats.EmptyContainers++
+	}
+	return n
 }
 
-func (p *promoted) row() {
+func (p *promoted) fill(n int) {
 	if p.null {
-		p.col.AppendNull()
+		p.col.AppendNulls(n)
 	} else {
-		p.col.AppendIndex(p.at)
+		p.col.AppendIndexN(p.at, n)
 	}
 }
 
-// endResource takes back what was read of a resource that has no items.
 func (c *common) endResource() {
-	if c.resource.rows == 0 {
-		c.resource.attrs.abandon()
-		c.abandonEntities()
-		c.table.Stats.EmptyContainers++
-	}
-	c.resource.rows = 0
+	n := c.resource.fill(c.table)
+	c.fillEntities(n)
+	c.serviceName.fill(n)
+	c.serviceNamespace.fill(n)
+	c.serviceInstance.fill(n)
 }
 
 func (c *common) endScope() {
-	if c.scope.rows == 0 {
-		c.scope.attrs.abandon()
-		c.table.Stats.EmptyContainers++
-	}
-	c.scope.rows = 0
+	n := c.scope.fill(c.table)
+	c.scopeName.AppendIndexN(c.scopeNameAt, n)
+	c.scopeVersion.AppendIndexN(c.versionAt, n)
 }
 
 // readResource reads Resource { repeated KeyValue attributes = 1; uint32 dropped = 2; repeated EntityRef = 3 }.

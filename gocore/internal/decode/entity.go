@@ -28,21 +28,15 @@ func (c *common) entity(b []byte) error {
 	return t.end(&cur)
 }
 
-// repeatEntities gives the row its resource's entity references. There are seldom any.
-func (c *common) repeatEntities() {
-	if c.resource.rows > 1 && c.entityTo > c.entityFrom {
-		c.entityURL.Repeat(c.entityFrom, c.entityTo)
-		c.entityType.Repeat(c.entityFrom, c.entityTo)
-		c.idKeys.Repeat(c.entityFrom, c.entityTo)
-		c.descriptionKeys.Repeat(c.entityFrom, c.entityTo)
-		c.table.growth += 64 * (c.entityTo - c.entityFrom)
+// fillEntities gives the resource's n rows its entity references. There are seldom any.
+func (c *common) fillEntities(n int) {
+	if n == 0 {
+		start := c.entities.Start()
+		for _, child := range c.entities.Children {
+			child.Truncate(start)
+		}
+		return
 	}
 	c.entities.Close()
-}
-
-func (c *common) abandonEntities() {
-	start := c.entities.Start()
-	for _, child := range c.entities.Children {
-		child.Truncate(start)
-	}
+	c.entities.RepeatLast(n - 1)
 }

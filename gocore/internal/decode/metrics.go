@@ -180,10 +180,76 @@ func (m *metrics) data(b []byte) error {
 		}
 		i++
 	}
-	if m.state.rows == 0 {
-		m.metadata.abandon()
-		m.table.Stats.EmptyContainers++
+	if err := c.Err(); err != nil {
+		return err
 	}
+	return m.fill()
+}
+
+// fill appends, for all points of the metric at once, what they repeat and the nulls of the
+// fields that its type does not have.
+func (m *metrics) fill() error {
+	s := &m.state
+	n := s.rows
+	m.metadata.closeN(n)
+	if n == 0 {
+		m.table.Stats.EmptyContainers++
+		return nil
+	}
+	m.name.AppendIndexN(s.nameAt, n)
+	m.description.AppendIndexN(s.descriptionAt, n)
+	m.unit.AppendIndexN(s.unitAt, n)
+	m.kind.AppendIndexN(s.kindAt, n)
+	m.fillNulls(s.field, n)
+	return m.fillIdentity(s, n)
+}
+
+// fillNulls is the other half of what the point functions append.
+func (m *metrics) fillNulls(field uint32, n int) {
+	if field == gauge || field == sum {
+		m.count.AppendNulls(n)
+		m.sum.AppendNulls(n)
+	} else {
+		m.value.AppendNulls(n)
+		m.valueInt.AppendNulls(n)
+	}
+	if field != histogram && field != exponential {
+		m.min.AppendNulls(n)
+		m.max.AppendNulls(n)
+	}
+	if field != histogram {
+		m.bucketCounts.CloseNulls(n)
+		m.explicitBounds.CloseNulls(n)
+	}
+	if field != exponential {
+		m.scale.AppendNulls(n)
+		m.zeroCount.AppendNulls(n)
+		m.zeroThreshold.AppendNulls(n)
+		m.positive.fillNulls(n)
+		m.negative.fillNulls(n)
+	}
+	if field == summary {
+		m.exemplars.list.CloseNulls(n)
+	} else {
+		m.quantiles.CloseNulls(n)
+	}
+}
+
+func (m *metrics) fillIdentity(s *metricState, n int) error {
+	if s.field == sum {
+		m.monotonic.AppendN(s.monotonic, n)
+	} else {
+		m.monotonic.AppendNulls(n)
+	}
+	if s.field == gauge || s.field == summary {
+		m.temporality.AppendNulls(n)
+		return nil
+	}
+	if err := appendEnum(&m.temporality, temporalities, s.temporality); err != nil {
+		return err
+	}
+	index, _ := m.temporality.IndexAt(m.temporality.Len() - 1)
+	m.temporality.AppendIndexN(index, n-1)
 	return nil
 }
 
@@ -235,15 +301,7 @@ func (m *metrics) finish(p *point) error {
 	m.attributes.close()
 	t.duplicate(&m.attributes)
 	t.duplicate(&m.metadata)
-	m.metadata.repeat(s.rows > 0)
 	s.rows++
-	m.name.AppendIndex(s.nameAt)
-	m.description.AppendIndex(s.descriptionAt)
-	m.unit.AppendIndex(s.unitAt)
-	m.kind.AppendIndex(s.kindAt)
-	if err := m.appendIdentity(s); err != nil {
-		return err
-	}
 	m.series.Append(m.seriesID())
 	appendTime(&m.start, p.start)
 	appendTime(&m.time, p.time)
@@ -255,34 +313,18 @@ func (m *metrics) finish(p *point) error {
 	return t.row()
 }
 
-func (m *metrics) appendIdentity(s *metricState) error {
-	if s.field == sum {
-		m.monotonic.Append(s.monotonic)
-	} else {
-		m.monotonic.AppendNull()
-	}
-	if s.field == gauge || s.field == summary {
-		m.temporality.AppendNull()
-		return nil
-	}
-	return appendEnum(&m.temporality, temporalities, s.temporality)
-}
-
-// closeLists ends the row in the list columns, with null where the type has no such field.
+// closeLists ends the row in the list columns that the metric's type has.
 func (m *metrics) closeLists() {
-	field := m.state.field
-	closeIf(&m.bucketCounts, field == histogram)
-	closeIf(&m.explicitBounds, field == histogram)
-	closeIf(&m.positive.counts, field == exponential)
-	closeIf(&m.negative.counts, field == exponential)
-	closeIf(&m.quantiles, field == summary)
-	closeIf(&m.exemplars.list, field != summary)
-}
-
-func closeIf(list *column.List, has bool) {
-	if has {
-		list.Close()
-	} else {
-		list.CloseNull()
+	switch m.state.field {
+	case histogram:
+		m.bucketCounts.Close()
+		m.explicitBounds.Close()
+	case exponential:
+		m.positive.counts.Close()
+		m.negative.counts.Close()
+	case summary:
+		m.quantiles.Close()
+		return
 	}
+	m.exemplars.list.Close()
 }

@@ -78,9 +78,6 @@ func (m *metrics) numberPoint(b []byte, p *point) error {
 		}
 	}
 	v.append(&m.value, &m.valueInt)
-	m.count.AppendNull()
-	m.appendStatistics(optional{}, optional{}, optional{})
-	m.noScale()
 	return c.Err()
 }
 
@@ -88,14 +85,6 @@ func (m *metrics) appendStatistics(total, lowest, highest optional) {
 	total.append(&m.sum)
 	lowest.append(&m.min)
 	highest.append(&m.max)
-}
-
-func (m *metrics) noScale() {
-	m.scale.AppendNull()
-	m.zeroCount.AppendNull()
-	m.zeroThreshold.AppendNull()
-	m.positive.offset.AppendNull()
-	m.negative.offset.AppendNull()
 }
 
 // histogramPoint reads a HistogramDataPoint.
@@ -139,10 +128,8 @@ func (m *metrics) histogramPoint(b []byte, p *point) error {
 			m.table.unknown(&c)
 		}
 	}
-	number{}.append(&m.value, &m.valueInt)
 	m.count.Append(count)
 	m.appendStatistics(total, lowest, highest)
-	m.noScale()
 	return c.Err()
 }
 
@@ -211,7 +198,6 @@ func (m *metrics) exponentialPoint(b []byte, p *point) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	number{}.append(&m.value, &m.valueInt)
 	m.count.Append(count)
 	m.appendStatistics(total, lowest, highest)
 	m.scale.Append(scale)
@@ -234,6 +220,11 @@ func (k *buckets) bind(named *columns, side string) {
 	k.counts.Children = []column.Column{&k.count}
 	named.add(side+"_offset", &k.offset)
 	named.add(side+"_bucket_counts", &k.counts)
+}
+
+func (k *buckets) fillNulls(n int) {
+	k.offset.AppendNulls(n)
+	k.counts.CloseNulls(n)
 }
 
 // add reads Buckets { sint32 offset = 1; repeated uint64 bucket_counts = 2 }.
@@ -292,10 +283,8 @@ func (m *metrics) summaryPoint(b []byte, p *point) error {
 			m.table.unknown(&c)
 		}
 	}
-	number{}.append(&m.value, &m.valueInt)
 	m.count.Append(count)
-	m.appendStatistics(optional{total, true}, optional{}, optional{})
-	m.noScale()
+	m.sum.Append(math.Float64frombits(total))
 	return c.Err()
 }
 
