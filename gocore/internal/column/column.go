@@ -41,12 +41,11 @@ func bytesOf[T any](s []T) []byte {
 // appendN appends a value n times.
 func appendN[T any](s []T, v T, n int) []T {
 	s = slices.Grow(s, n)
-	from := len(s)
-	s = s[:from+n]
-	for i := range s[from:] {
-		s[from+i] = v
+	added := s[len(s) : len(s)+n]
+	for i := range added {
+		added[i] = v
 	}
-	return s
+	return s[:len(s)+n]
 }
 
 func buffer[T any](s []T) *memory.Buffer { return memory.NewBufferBytes(bytesOf(s)) }

@@ -25,7 +25,12 @@ type Dict struct {
 	hashes  []uint64
 	offsets []int32
 	data    []byte
+	cuts    uint32
 }
+
+// Cuts counts how often texts were taken out: an index remembered before is good as long as
+// it stays the same.
+func (d *Dict) Cuts() uint32 { return d.cuts }
 
 // Len is the number of texts.
 func (d *Dict) Len() int { return len(d.hashes) }
@@ -96,6 +101,7 @@ func (d *Dict) Truncate(n int) {
 		d.slots[at] = 0
 	}
 	if n < len(d.hashes) {
+		d.cuts++
 		d.hashes = d.hashes[:n]
 		d.offsets = d.offsets[:n+1]
 		d.data = d.data[:d.offsets[n]]
@@ -107,6 +113,7 @@ func (d *Dict) Reset() {
 	if len(d.slots) == 0 {
 		return
 	}
+	d.cuts++
 	clear(d.slots)
 	d.hashes, d.offsets, d.data = d.hashes[:0], d.offsets[:1], d.data[:0]
 }

@@ -1,6 +1,8 @@
 package column
 
 import (
+	"slices"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -25,8 +27,8 @@ func (c *Fixed[T]) Append(v T) {
 
 // AppendNull adds a null.
 func (c *Fixed[T]) AppendNull() {
+	c.valid.null(len(c.vals))
 	c.vals = append(c.vals, 0)
-	c.valid.null()
 }
 
 // AppendIf adds the value, or a null unless it is set.
@@ -46,8 +48,16 @@ func (c *Fixed[T]) AppendN(v T, n int) {
 
 // AppendNulls adds n nulls.
 func (c *Fixed[T]) AppendNulls(n int) {
+	c.valid.nullN(len(c.vals), n)
 	c.vals = appendN(c.vals, 0, n)
-	c.valid.nullN(n)
+}
+
+// AppendPacked adds eight-byte values as they are in memory, which is how protobuf packs them.
+func (c *Fixed[T]) AppendPacked(packed []byte) {
+	from := len(c.vals)
+	c.vals = slices.Grow(c.vals, len(packed)/8)[:from+len(packed)/8]
+	copy(bytesOf(c.vals[from:]), packed)
+	c.valid.validN(len(packed) / 8)
 }
 
 // Len is the number of values.
@@ -73,25 +83,20 @@ func (c *Fixed[T]) Data(t arrow.DataType) arrow.ArrayData {
 
 // Bool is a column of booleans, a bit each.
 type Bool struct {
-	bits  validity
+	bits  bitmap
 	valid validity
 }
 
 // AppendN adds a value n times.
 func (c *Bool) AppendN(v bool, n int) {
-	c.bits.active = true
-	for range n {
-		c.bits.push(v)
-		c.bits.len++
-	}
+	c.bits.pushN(v, n)
 	c.valid.validN(n)
 }
 
 // AppendNulls adds n nulls.
 func (c *Bool) AppendNulls(n int) {
-	c.AppendN(false, n)
-	c.valid.truncate(c.valid.len - n)
-	c.valid.nullN(n)
+	c.valid.nullN(c.bits.len, n)
+	c.bits.pushN(false, n)
 }
 
 // Len is the number of values.
@@ -105,7 +110,6 @@ func (c *Bool) Truncate(n int) {
 
 // Reset empties the column.
 func (c *Bool) Reset() {
-	c.bits.bits = c.bits.bits[:0]
 	c.bits.reset()
 	c.valid.reset()
 }
@@ -128,8 +132,8 @@ var zeros [16]byte
 // AppendOrNull adds a value of the column's width, or a null for an empty one.
 func (c *Binary) AppendOrNull(v []byte) {
 	if len(v) != c.Width {
+		c.valid.null(c.Len())
 		c.data = append(c.data, zeros[:c.Width]...)
-		c.valid.null()
 		return
 	}
 	c.data = append(c.data, v...)
@@ -137,7 +141,7 @@ func (c *Binary) AppendOrNull(v []byte) {
 }
 
 // Len is the number of values.
-func (c *Binary) Len() int { return c.valid.len }
+func (c *Binary) Len() int { return len(c.data) / c.Width }
 
 // Truncate keeps the first n values.
 func (c *Binary) Truncate(n int) {
@@ -154,5 +158,5 @@ func (c *Binary) Reset() {
 // Data is the column as Arrow data.
 func (c *Binary) Data(t arrow.DataType) arrow.ArrayData {
 	buffers := []*memory.Buffer{c.valid.buffer(), buffer(c.data)}
-	return array.NewData(t, c.valid.len, buffers, nil, c.valid.nulls, 0)
+	return array.NewData(t, c.Len(), buffers, nil, c.valid.nulls, 0)
 }

@@ -1,6 +1,8 @@
 package column
 
 import (
+	"slices"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -25,23 +27,12 @@ func (c *List) CloseNull() { c.CloseNulls(1) }
 
 // CloseNulls adds n rows that are null.
 func (c *List) CloseNulls(n int) {
+	c.valid.nullN(len(c.ends), n)
 	c.ends = appendN(c.ends, last(c.ends), n)
-	c.valid.nullN(n)
 }
 
 // RepeatLast adds the last row n times more.
-func (c *List) RepeatLast(n int) {
-	rows := len(c.ends)
-	from, to := c.Range(rows - 1)
-	if from == to {
-		c.ends = appendN(c.ends, last(c.ends), n)
-		c.valid.validN(n)
-		return
-	}
-	for range n {
-		c.Repeat(rows-1, rows)
-	}
-}
+func (c *List) RepeatLast(n int) { c.Repeat(len(c.ends)-1, len(c.ends), n) }
 
 // Start is where the row that is being made begins in the children.
 func (c *List) Start() int { return int(last(c.ends)) }
@@ -91,18 +82,41 @@ func (c *List) elements(t arrow.DataType) arrow.ArrayData {
 	return array.NewData(t, c.Children[0].Len(), []*memory.Buffer{nil}, fields, 0, 0)
 }
 
-// Repeat adds the rows [from, to) once more.
-func (c *List) Repeat(from, to int) {
+// Repeat adds the rows [from, to), none of them null, n times more.
+func (c *List) Repeat(from, to, n int) {
 	start, end := int(last(c.ends[:from])), int(last(c.ends[:to]))
-	for _, child := range c.Children {
-		child.(repeater).Repeat(start, end)
+	c.ends = repeatEnds(c.ends, from, to, n)
+	c.valid.validN((to - from) * n)
+	if start == end {
+		return
 	}
-	base := last(c.ends) - last(c.ends[:from])
-	for i := from; i < to; i++ {
-		c.ends = append(c.ends, c.ends[i]+base)
-		c.valid.valid()
+	for _, child := range c.Children {
+		child.(repeater).Repeat(start, end, n)
 	}
 }
 
 // repeater is a column whose rows can be added once more.
-type repeater interface{ Repeat(from, to int) }
+type repeater interface{ Repeat(from, to, n int) }
+
+// repeat appends s[from:to] n times.
+func repeat[T any](s []T, from, to, n int) []T {
+	s = slices.Grow(s, (to-from)*n)
+	for range n {
+		s = append(s, s[from:to]...)
+	}
+	return s
+}
+
+// repeatEnds is repeat for the ends of variable-sized values, which go on counting.
+func repeatEnds(ends []int32, from, to, n int) []int32 {
+	start, size := last(ends[:from]), last(ends[:to])-last(ends[:from])
+	shift := last(ends) - start // batches are sealed far below 2 GiB
+	ends = slices.Grow(ends, (to-from)*n)
+	for range n {
+		for _, end := range ends[from:to] {
+			ends = append(ends, end+shift)
+		}
+		shift += size
+	}
+	return ends
+}

@@ -56,12 +56,9 @@ func offsets(ends []int32) *memory.Buffer {
 	return buffer(all)
 }
 
-// Repeat adds the texts [from, to) once more.
-func (c *Plain) Repeat(from, to int) {
-	start, end := last(c.ends[:from]), last(c.ends[:to])
-	base := last(c.ends) - start
-	c.data = append(c.data, c.data[start:end]...)
-	for i := from; i < to; i++ {
-		c.ends = append(c.ends, c.ends[i]+base)
-	}
+// Repeat adds the texts [from, to) n times more.
+func (c *Plain) Repeat(from, to, n int) {
+	start, end := int(last(c.ends[:from])), int(last(c.ends[:to]))
+	c.ends = repeatEnds(c.ends, from, to, n)
+	c.data = repeat(c.data, start, end, n)
 }

@@ -53,14 +53,14 @@ func (c *Text) AppendIndexN(i int32, n int) {
 
 // AppendNulls adds n nulls.
 func (c *Text) AppendNulls(n int) {
+	c.valid.nullN(len(c.indices), n)
 	c.indices = appendN(c.indices, 0, n)
-	c.valid.nullN(n)
 }
 
 // AppendNull adds a null.
 func (c *Text) AppendNull() {
+	c.valid.null(len(c.indices))
 	c.indices = append(c.indices, 0)
-	c.valid.null()
 }
 
 // IndexAt is the index of a row, and whether it is null.
@@ -75,19 +75,11 @@ func (c *Text) Copy(to, from int) {
 	c.indices[to] = c.indices[from]
 }
 
-// Repeat adds the rows [from, to) once more.
-func (c *Text) Repeat(from, to int) {
-	c.indices = append(c.indices, c.indices[from:to]...)
-	if !c.valid.active {
-		c.valid.len += to - from
-		return
-	}
-	for i := from; i < to; i++ {
-		if c.valid.isNull(i) {
-			c.valid.null()
-		} else {
-			c.valid.valid()
-		}
+// Repeat adds the rows [from, to) n times more.
+func (c *Text) Repeat(from, to, n int) {
+	c.indices = repeat(c.indices, from, to, n)
+	for range n {
+		c.valid.repeat(from, to)
 	}
 }
 

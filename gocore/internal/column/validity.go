@@ -2,12 +2,55 @@ package column
 
 import "github.com/apache/arrow-go/v18/arrow/memory"
 
-// validity is a bitmap, one bit per value, that is only made at the first null. Bits at
-// and beyond len are zero in the last byte.
+// bitmap is one bit per value; those at and beyond len are zero in the last byte.
+type bitmap struct {
+	bits []byte
+	len  int
+}
+
+func (m *bitmap) push(set bool) {
+	if m.len%8 == 0 {
+		m.bits = append(m.bits, 0)
+	}
+	if set {
+		m.bits[m.len/8] |= 1 << (m.len % 8)
+	}
+	m.len++
+}
+
+func (m *bitmap) pushN(set bool, n int) {
+	for ; n > 0 && m.len%8 != 0; n-- {
+		m.push(set)
+	}
+	whole := byte(0)
+	if set {
+		whole = 0xff
+	}
+	m.bits = appendN(m.bits, whole, n/8)
+	m.len += n / 8 * 8
+	for range n % 8 {
+		m.push(set)
+	}
+}
+
+func (m *bitmap) get(i int) bool { return m.bits[i/8]&(1<<(i%8)) != 0 }
+
+func (m *bitmap) truncate(n int) {
+	m.len = n
+	m.bits = m.bits[:(n+7)/8]
+	if rest := n % 8; rest > 0 {
+		m.bits[n/8] &= 1<<rest - 1
+	}
+}
+
+func (m *bitmap) reset() { m.bits, m.len = m.bits[:0], 0 }
+
+// validity is the bitmap of a column's nulls, which is only kept from the first null on: the
+// methods are told how many values the column had before, and valid ones cost next to nothing
+// until then.
 type validity struct {
-	bits   []byte
-	active bool // bits are in use
-	len    int
+	bitmap
+	active bool // the bitmap is kept
 	nulls  int
 }
 
@@ -15,60 +58,37 @@ func (v *validity) valid() {
 	if v.active {
 		v.push(true)
 	}
-	v.len++
 }
 
 func (v *validity) validN(n int) {
 	if v.active {
-		for i := range n {
-			v.pushAt(v.len+i, true)
-		}
+		v.pushN(true, n)
 	}
-	v.len += n
 }
 
-func (v *validity) null() { v.nullN(1) }
+func (v *validity) null(before int) {
+	v.activate(before)
+	v.push(false)
+	v.nulls++
+}
 
-func (v *validity) nullN(n int) {
-	if n == 0 {
-		return
+func (v *validity) nullN(before, n int) {
+	if n > 0 {
+		v.activate(before)
+		v.pushN(false, n)
+		v.nulls += n
 	}
+}
+
+func (v *validity) activate(before int) {
 	if !v.active {
-		v.fill()
-	}
-	for need := (v.len + n + 7) / 8; len(v.bits) < need; {
-		v.bits = append(v.bits, 0)
-	}
-	v.len += n
-	v.nulls += n
-}
-
-// fill makes the bitmap for the values that came before the first null.
-func (v *validity) fill() {
-	v.active = true
-	v.bits = v.bits[:0]
-	for range v.len / 8 {
-		v.bits = append(v.bits, 0xff)
-	}
-	if rest := v.len % 8; rest > 0 {
-		v.bits = append(v.bits, 1<<rest-1)
+		v.active = true
+		v.bitmap.reset()
+		v.pushN(true, before)
 	}
 }
 
-func (v *validity) push(set bool) { v.pushAt(v.len, set) }
-
-func (v *validity) pushAt(i int, set bool) {
-	if i%8 == 0 {
-		v.bits = append(v.bits, 0)
-	}
-	if set {
-		v.bits[i/8] |= 1 << (i % 8)
-	}
-}
-
-func (v *validity) isNull(i int) bool {
-	return v.active && v.bits[i/8]&(1<<(i%8)) == 0
-}
+func (v *validity) isNull(i int) bool { return v.active && !v.get(i) }
 
 func (v *validity) set(i int, valid bool) {
 	if valid {
@@ -80,24 +100,31 @@ func (v *validity) set(i int, valid bool) {
 	}
 }
 
+// repeat adds the values [from, to) once more.
+func (v *validity) repeat(from, to int) {
+	for i := from; i < to && v.active; i++ {
+		null := v.isNull(i)
+		v.push(!null)
+		if null {
+			v.nulls++
+		}
+	}
+}
+
 func (v *validity) truncate(n int) {
+	if !v.active {
+		return
+	}
 	for i := n; i < v.len && v.nulls > 0; i++ {
 		if v.isNull(i) {
 			v.nulls--
 		}
 	}
-	v.len = n
-	if !v.active {
-		return
-	}
-	v.bits = v.bits[:(n+7)/8]
-	if rest := n % 8; rest > 0 {
-		v.bits[n/8] &= 1<<rest - 1
-	}
+	v.bitmap.truncate(n)
 }
 
 // reset keeps the memory, which the next null takes into use.
-func (v *validity) reset() { v.len, v.nulls, v.active = 0, 0, false }
+func (v *validity) reset() { v.active, v.nulls = false, 0 }
 
 // buffer is nil where nothing is null: Arrow takes that as all valid.
 func (v *validity) buffer() *memory.Buffer {

@@ -62,9 +62,9 @@ func (s *Stats) anyValue(b []byte) (value, error) {
 			v = value{kind: 'y', bytes: c.Bytes()}
 		case anyStrRef: // an index into a profile's string table: no value outside of one
 			v = value{kind: 'n'}
-			s.unknown(&c)
+			s.unknown()
 		default:
-			s.unknown(&c)
+			s.unknown()
 		}
 	}
 	return v, c.Err()
@@ -89,12 +89,6 @@ func (v value) appendText(b []byte, stats *Stats) ([]byte, error) {
 func (v value) double() float64 { return math.Float64frombits(v.number) }
 
 func appendInt(b []byte, v int64) []byte { return strconv.AppendInt(b, v, 10) }
-
-// isInt tells whether a text is this number; it guards a cache whose dictionary was cut back.
-func isInt(text []byte, v int64) bool {
-	var digits [20]byte
-	return string(strconv.AppendInt(digits[:0], v, 10)) == string(text)
-}
 
 // appendDouble writes the shortest text that reads back the same, always with a point or
 // an exponent so that it cannot be taken for an integer.
@@ -166,7 +160,7 @@ func (w *jsonWriter) array(b []byte, depth int) error {
 	c := wire.NewCursor(b)
 	for i := 0; c.Next(); {
 		if c.Tag() != fieldOne {
-			w.stats.unknown(&c)
+			w.stats.unknown()
 			continue
 		}
 		if i > 0 {
@@ -199,7 +193,6 @@ func (w *jsonWriter) kvlist(b []byte, depth int) error {
 	c := wire.NewCursor(b)
 	for i := 0; c.Next(); {
 		if c.Tag() != fieldOne {
-			c.Skip()
 			continue
 		}
 		if i > 0 {
@@ -250,7 +243,6 @@ func (w *jsonWriter) isObject(b []byte) (bool, error) {
 	c := wire.NewCursor(b)
 	for c.Next() {
 		if c.Tag() != fieldOne {
-			c.Skip()
 			continue
 		}
 		key, _, has, err := stats.keyValue(c.Bytes())

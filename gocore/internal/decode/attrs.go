@@ -32,10 +32,11 @@ type attrs struct {
 
 type guess struct{ key, value int32 }
 
-// intText remembers the index of a number's text.
+// intText remembers the index of a number's text, see column.Dict.Cuts.
 type intText struct {
 	value int64
-	index int32 // entry + 1
+	index int32 // + 1
+	cuts  uint32
 }
 
 func (a *attrs) bind(t *Table, name, field string) {
@@ -77,7 +78,10 @@ func (a *attrs) add(b []byte) error {
 		a.values.AppendNull()
 		return nil
 	}
-	return at(a.field, place, in("value", a.value(g, value)))
+	if err := a.value(g, value); err != nil {
+		return at(a.field, place, in("value", err))
+	}
+	return nil
 }
 
 // likely is Index that tries the text which stood in this place before.
@@ -101,6 +105,9 @@ func (a *attrs) noteKey(key int32) {
 func (a *attrs) value(g *guess, b []byte) error {
 	if text, ok := shortString(b); ok {
 		return a.text('s', g, text)
+	}
+	if v, ok := shortInt(b); ok {
+		return a.integer(v)
 	}
 	v, err := a.table.Stats.anyValue(b)
 	if err != nil {
@@ -131,6 +138,21 @@ func shortString(b []byte) ([]byte, bool) {
 	return nil, false
 }
 
+// shortInt is the number of an AnyValue that is just an int below 2^21, as most are.
+func shortInt(b []byte) (int64, bool) {
+	switch {
+	case len(b) < 2 || b[0] != anyInt:
+		return 0, false
+	case len(b) == 2 && b[1] < 0x80:
+		return int64(b[1]), true
+	case len(b) == 3 && b[1] >= 0x80 && b[2] < 0x80:
+		return int64(b[1]&0x7f) | int64(b[2])<<7, true
+	case len(b) == 4 && b[1] >= 0x80 && b[2] >= 0x80 && b[3] < 0x80:
+		return int64(b[1]&0x7f) | int64(b[2]&0x7f)<<7 | int64(b[3])<<14, true
+	}
+	return 0, false
+}
+
 func (a *attrs) text(kind byte, g *guess, text []byte) error {
 	index, err := likely(&a.values, g.value, text)
 	if err != nil {
@@ -144,18 +166,16 @@ func (a *attrs) text(kind byte, g *guess, text []byte) error {
 
 func (a *attrs) integer(v int64) error {
 	known := &a.ints[byte(v)^byte(v>>8)]
+	if cuts := a.values.Dict.Cuts(); known.index == 0 || known.value != v || known.cuts != cuts {
+		a.table.scratch = appendInt(a.table.scratch[:0], v)
+		index, err := a.values.Dict.Index(a.table.scratch)
+		if err != nil {
+			return err
+		}
+		*known = intText{v, index + 1, cuts}
+	}
 	a.letters = append(a.letters, 'i')
-	if known.value == v && known.index > 0 && int(known.index) <= a.values.Dict.Len() && isInt(a.values.Dict.Text(known.index-1), v) {
-		a.values.AppendIndex(known.index - 1)
-		return nil
-	}
-	a.table.scratch = appendInt(a.table.scratch[:0], v)
-	index, err := a.values.Dict.Index(a.table.scratch)
-	if err != nil {
-		return err
-	}
-	*known = intText{v, index + 1}
-	a.values.AppendIndex(index)
+	a.values.AppendIndex(known.index - 1)
 	return nil
 }
 
@@ -217,7 +237,7 @@ func (s *Stats) keyValue(b []byte) (key, value []byte, has bool, err error) {
 		case 2<<3 | 2:
 			value, has = merge(has, value, c.Bytes()), true
 		default:
-			s.unknown(&c)
+			s.unknown()
 		}
 	}
 	return key, value, has, c.Err()

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"errors"
+
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
@@ -20,9 +22,10 @@ const (
 
 // common is the columns of resource and scope, which every table has.
 type common struct {
-	table    *Table
-	resource part
-	scope    part
+	table        *Table
+	outer, inner level
+	resource     part
+	scope        part
 
 	serviceName, serviceNamespace, serviceInstance promoted
 	entities                                       column.List
@@ -77,6 +80,17 @@ func (c *common) bind(t *Table, named *columns) {
 	named.add("service_instance_id", &c.serviceInstance.col)
 }
 
+// levels says what is done at both levels, once the item's function is known.
+func (c *common) levels(path [3]string, item func([]byte) error) {
+	c.outer = level{
+		head: "resource", contained: path[1], part: &c.resource, read: c.readResource, end: c.endResource,
+		each: func(b []byte) error { return c.table.container(&c.inner, b) },
+	}
+	c.inner = level{
+		head: "scope", contained: path[2], part: &c.scope, read: c.readScope, end: c.endScope, each: item,
+	}
+}
+
 // forget ends a request that was cut off in the middle.
 func (c *common) forget() { c.resource.rows, c.scope.rows = 0, 0 }
 
@@ -84,10 +98,10 @@ func (t *Table) request(body []byte) error {
 	c := wire.NewCursor(body)
 	for i := 0; c.Next(); {
 		if c.Tag() != tagResource {
-			t.unknown(&c)
+			t.unknown()
 			continue
 		}
-		if err := t.resource(c.Bytes()); err != nil {
+		if err := t.container(&t.common.outer, c.Bytes()); err != nil {
 			return at(t.path[0], i, err)
 		}
 		i++
@@ -95,83 +109,85 @@ func (t *Table) request(body []byte) error {
 	return c.Err()
 }
 
-// outer is the parts of a container, found in a first pass since they may come in any order.
-type outer struct {
-	head, url []byte
-	headSeen  bool
-	any       bool
+// level is one of the two containers around items: what is in it, and what to do with that.
+type level struct {
+	head, contained string // the fields, for errors
+	part            *part
+	read            func(head []byte) error
+	each            func(contained []byte) error
+	end             func()
 }
 
-func (t *Table) outer(b []byte) (o outer, err error) {
+// errLate asks for a second try in two passes, see container.
+var errLate = errors.New("resource or scope behind its items, or given twice")
+
+// container reads one level in one pass: every known client writes resource or scope before
+// the items, which need it. Where it comes late or in parts, the request is begun again, and
+// then each container is searched for it first: that is an extra touch of every item, which
+// costs a tenth of all decoding.
+func (t *Table) container(l *level, b []byte) error {
+	seen := t.twoPasses
+	if seen {
+		if err := in(l.head, l.read(heads(b))); err != nil {
+			return err
+		}
+	}
+	var url []byte
 	c := wire.NewCursor(b)
-	for c.Next() {
+	for i := 0; c.Next(); {
 		switch c.Tag() {
 		case tagResource:
-			o.head, o.headSeen = merge(o.headSeen, o.head, c.Bytes()), true
+			if t.twoPasses {
+				continue
+			}
+			if seen {
+				return errLate
+			}
+			seen = true
+			if err := in(l.head, l.read(c.Bytes())); err != nil {
+				return err
+			}
 		case tagContained:
-			c.Bytes()
-			o.any = true
+			if !seen {
+				seen = true
+				_ = l.read(nil) // nothing in it to be wrong
+			}
+			if err := l.each(c.Bytes()); err != nil {
+				return at(l.contained, i, err)
+			}
+			i++
 		case tagSchemaURL:
-			o.url = c.Bytes()
+			url = c.Bytes()
 		default:
-			t.unknown(&c)
+			t.unknown()
 		}
 	}
-	return o, c.Err()
+	if err := c.Err(); err != nil {
+		return err
+	}
+	if !seen {
+		_ = l.read(nil)
+	}
+	return t.endContainer(l, url)
 }
 
-func (t *Table) resource(b []byte) error {
-	o, err := t.outer(b)
-	if err != nil {
-		return err
-	}
-	res := &t.common.resource
-	if err := in("resource", t.common.readResource(o.head)); err != nil {
-		return err
-	}
-	if res.urlAt, err = res.url.Index(o.url); err != nil {
+func (t *Table) endContainer(l *level, url []byte) (err error) {
+	if l.part.urlAt, err = l.part.url.Index(url); err != nil {
 		return in("schema_url", err)
 	}
-	c := wire.NewCursor(b)
-	for i := 0; c.Next(); {
-		if c.Tag() != tagContained {
-			c.Skip()
-			continue
-		}
-		if err := t.scope(c.Bytes()); err != nil {
-			return at(t.path[1], i, err)
-		}
-		i++
-	}
-	t.common.endResource()
+	l.end()
 	return nil
 }
 
-func (t *Table) scope(b []byte) error {
-	o, err := t.outer(b)
-	if err != nil {
-		return err
-	}
-	scope := &t.common.scope
-	if err := in("scope", t.common.readScope(o.head)); err != nil {
-		return err
-	}
-	if scope.urlAt, err = scope.url.Index(o.url); err != nil {
-		return in("schema_url", err)
-	}
+// heads is the container's resource or scope, merged of all its parts.
+func heads(b []byte) (head []byte) {
 	c := wire.NewCursor(b)
-	for i := 0; c.Next(); {
-		if c.Tag() != tagContained {
-			c.Skip()
-			continue
+	for had := false; c.Next(); {
+		if c.Tag() == tagResource {
+			head, had = merge(had, head, c.Bytes()), true
 		}
-		if err := t.item(c.Bytes()); err != nil {
-			return at(t.path[2], i, err)
-		}
-		i++
 	}
-	t.common.endScope()
-	return nil
+	return head // an error is met again by container
 }
 
 // row ends an item's row. Its resource and scope are only counted, against the request's
@@ -243,7 +259,7 @@ func (c *common) readResource(b []byte) error {
 			}
 			entity++
 		default:
-			c.table.unknown(&cur)
+			c.table.unknown()
 		}
 	}
 	if err := c.table.end(&cur); err != nil {
@@ -291,7 +307,7 @@ func (c *common) readScope(b []byte) error {
 		case 4 << 3:
 			scope.droppedAt = uint32(cur.Varint()) // protobuf truncates
 		default:
-			t.unknown(&cur)
+			t.unknown()
 		}
 	}
 	var err error

@@ -18,7 +18,7 @@ func (c *common) entity(b []byte) error {
 		case 4<<3 | 2:
 			t.check("description_keys", c.descriptionKey.Append(cur.Bytes()))
 		default:
-			t.unknown(&cur)
+			t.unknown()
 		}
 	}
 	t.check("schema_url", c.entityURL.Append(url))

@@ -52,7 +52,7 @@ func (e *events) event(b []byte, index int) error {
 		case 4 << 3:
 			dropped = uint32(c.Varint()) // protobuf truncates
 		default:
-			t.unknown(&c)
+			t.unknown()
 		}
 	}
 	if err := c.Err(); err != nil {
@@ -118,7 +118,7 @@ func (l *links) link(b []byte, index int) error {
 		case 6<<3 | 5:
 			flags = c.Fixed32()
 		default:
-			t.unknown(&c)
+			t.unknown()
 		}
 	}
 	if err := c.Err(); err != nil {

@@ -59,7 +59,7 @@ func (x *exemplars) add(b []byte, index int) error {
 				return err
 			}
 		default:
-			t.unknown(&c)
+			t.unknown()
 		}
 	}
 	if err := c.Err(); err != nil {

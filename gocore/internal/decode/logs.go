@@ -74,7 +74,7 @@ func (l *logs) record(b []byte) error {
 		case 12<<3 | 2:
 			f.event = c.Bytes()
 		default:
-			l.table.unknown(&c)
+			l.table.unknown()
 		}
 	}
 	if err := c.Err(); err != nil {

@@ -30,27 +30,28 @@ type metrics struct {
 	table *Table
 	state metricState
 
-	name, description, unit, kind, temporality column.Text
-	metadata                                   attrs
-	monotonic                                  column.Bool
-	series                                     column.Fixed[uint64]
-	start, time                                column.Fixed[int64]
-	attributes                                 attrs
-	flags                                      column.Fixed[uint32]
-	value                                      column.Fixed[float64]
-	valueInt                                   column.Fixed[int64]
-	count                                      column.Fixed[uint64]
-	sum, min, max                              column.Fixed[float64]
-	bucketCounts, explicitBounds               column.List
-	bucketCount                                column.Fixed[uint64]
-	explicitBound                              column.Fixed[float64]
-	scale                                      column.Fixed[int32]
-	zeroCount                                  column.Fixed[uint64]
-	zeroThreshold                              column.Fixed[float64]
-	positive, negative                         buckets
-	quantiles                                  column.List
-	quantile, quantileValue                    column.Fixed[float64]
-	exemplars                                  exemplars
+	name, description, unit, kind column.Text
+	temporality                   enum
+	metadata                      attrs
+	monotonic                     column.Bool
+	series                        column.Fixed[uint64]
+	start, time                   column.Fixed[int64]
+	attributes                    attrs
+	flags                         column.Fixed[uint32]
+	value                         column.Fixed[float64]
+	valueInt                      column.Fixed[int64]
+	count                         column.Fixed[uint64]
+	sum, min, max                 column.Fixed[float64]
+	bucketCounts, explicitBounds  column.List
+	bucketCount                   column.Fixed[uint64]
+	explicitBound                 column.Fixed[float64]
+	scale                         column.Fixed[int32]
+	zeroCount                     column.Fixed[uint64]
+	zeroThreshold                 column.Fixed[float64]
+	positive, negative            buckets
+	quantiles                     column.List
+	quantile, quantileValue       column.Fixed[float64]
+	exemplars                     exemplars
 }
 
 // metricState is what a metric's points have in common.
@@ -70,7 +71,7 @@ func (m *metrics) bind(named *columns) {
 	named.add("metric_type", &m.kind)
 	named.attrs("metric_metadata", "metric_metadata_types", &m.metadata)
 	m.metadata.field = "metadata"
-	named.add("aggregation_temporality", &m.temporality)
+	m.temporality.bind(named, "aggregation_temporality", temporalities)
 	named.add("is_monotonic", &m.monotonic)
 	named.add("series_id", &m.series)
 	named.add("start_time_unix_nano", &m.start)
@@ -128,7 +129,7 @@ func (m *metrics) metric(b []byte) error {
 				return err
 			}
 		default:
-			m.table.unknown(&c)
+			m.table.unknown()
 		}
 	}
 	if err := c.Err(); err != nil {
@@ -172,7 +173,6 @@ func (m *metrics) data(b []byte) error {
 	c := wire.NewCursor(b)
 	for i := 0; c.Next(); {
 		if c.Tag() != 1<<3|2 {
-			c.Skip()
 			continue
 		}
 		if err := m.point(c.Bytes()); err != nil {
@@ -245,12 +245,7 @@ func (m *metrics) fillIdentity(s *metricState, n int) error {
 		m.temporality.AppendNulls(n)
 		return nil
 	}
-	if err := appendEnum(&m.temporality, temporalities, s.temporality); err != nil {
-		return err
-	}
-	index, _ := m.temporality.IndexAt(m.temporality.Len() - 1)
-	m.temporality.AppendIndexN(index, n-1)
-	return nil
+	return m.temporality.append(s.temporality, n)
 }
 
 func (m *metrics) dataHead(b []byte) error {
@@ -259,13 +254,12 @@ func (m *metrics) dataHead(b []byte) error {
 	for c.Next() {
 		switch {
 		case c.Tag() == 1<<3|2:
-			c.Bytes()
 		case c.Tag() == 2<<3 && (s.field == sum || s.field == histogram || s.field == exponential):
 			s.temporality = int32(c.Varint()) // protobuf truncates
 		case c.Tag() == 3<<3 && s.field == sum:
 			s.monotonic = c.Varint() != 0
 		default:
-			m.table.unknown(&c)
+			m.table.unknown()
 		}
 	}
 	return c.Err()

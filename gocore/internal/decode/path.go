@@ -21,7 +21,7 @@ func in(field string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, big := err.(*growthError); big { //nolint:errorlint // never wrapped
+	if _, big := err.(*growthError); big || err == errLate { //nolint:errorlint // of the whole request, never wrapped
 		return err
 	}
 	var deeper *pathError
@@ -65,13 +65,10 @@ func (t *Table) end(c *wire.Cursor) error {
 	return err
 }
 
-// unknown skips a field that the normal form leaves out.
-func (s *Stats) unknown(c *wire.Cursor) {
-	c.Skip()
-	s.UnknownFields++
-}
+// unknown counts a field that the normal form leaves out; the cursor has passed it.
+func (s *Stats) unknown() { s.UnknownFields++ }
 
-func (t *Table) unknown(c *wire.Cursor) { t.Stats.unknown(c) }
+func (t *Table) unknown() { t.Stats.unknown() }
 
 // merge joins two encodings of one singular message: their concatenation is, by the
 // protobuf encoding's rules, the merged message.

@@ -74,7 +74,7 @@ func (m *metrics) numberPoint(b []byte, p *point) error {
 		case 8 << 3:
 			p.flags = uint32(c.Varint()) // protobuf truncates
 		default:
-			m.table.unknown(&c)
+			m.table.unknown()
 		}
 	}
 	v.append(&m.value, &m.valueInt)
@@ -105,11 +105,11 @@ func (m *metrics) histogramPoint(b []byte, p *point) error {
 		case 6<<3 | 1:
 			m.bucketCount.Append(c.Fixed64())
 		case 6<<3 | 2:
-			p.numbers += packed64(&c, m.bucketCount.Append)
+			p.numbers += packed64(&c, &m.bucketCount)
 		case 7<<3 | 1:
 			m.explicitBound.Append(math.Float64frombits(c.Fixed64()))
 		case 7<<3 | 2:
-			p.numbers += packed64(&c, func(v uint64) { m.explicitBound.Append(math.Float64frombits(v)) })
+			p.numbers += packed64(&c, &m.explicitBound)
 		case 8<<3 | 2:
 			if err := m.exemplar(c.Bytes(), p); err != nil {
 				return err
@@ -125,7 +125,7 @@ func (m *metrics) histogramPoint(b []byte, p *point) error {
 		case 12<<3 | 1:
 			highest = optional{c.Fixed64(), true}
 		default:
-			m.table.unknown(&c)
+			m.table.unknown()
 		}
 	}
 	m.count.Append(count)
@@ -133,20 +133,15 @@ func (m *metrics) histogramPoint(b []byte, p *point) error {
 	return c.Err()
 }
 
-// packed64 reads a packed repeated field of eight-byte numbers.
-func packed64(c *wire.Cursor, add func(uint64)) int {
-	packed := wire.NewCursor(c.Bytes())
-	n := 0
-	for packed.More() {
-		v := packed.Fixed64()
-		if packed.Err() != nil {
-			c.Fail(packed.Err())
-			return n
-		}
-		add(v)
-		n++
+// packed64 appends the current field, packed eight-byte numbers, and gives how many.
+func packed64[T uint64 | float64](c *wire.Cursor, col *column.Fixed[T]) int {
+	packed := c.Bytes()
+	if err := wire.CheckFixed64s(packed); err != nil {
+		c.Fail(err)
+		return 0
 	}
-	return n
+	col.AppendPacked(packed)
+	return len(packed) / 8
 }
 
 // exponentialPoint reads an ExponentialHistogramDataPoint.
@@ -192,7 +187,7 @@ func (m *metrics) exponentialPoint(b []byte, p *point) error {
 		case 14<<3 | 1:
 			threshold = c.Fixed64()
 		default:
-			m.table.unknown(&c)
+			m.table.unknown()
 		}
 	}
 	if err := c.Err(); err != nil {
@@ -237,17 +232,18 @@ func (k *buckets) add(t *Table, b []byte, has bool, p *point) error {
 			offset = c.Sint32()
 		case 2 << 3:
 			k.count.Append(c.Varint())
+			p.numbers++
 		case 2<<3 | 2:
-			packed := wire.NewCursor(c.Bytes())
-			for packed.More() && p.numbers < t.MaxGrowth/8 {
-				k.count.Append(packed.Varint())
+			add := func(v uint64) bool {
+				k.count.Append(v)
 				p.numbers++
+				return p.numbers <= t.MaxGrowth/8 // one more is refused when the point ends
 			}
-			if packed.Err() != nil {
-				return packed.Err()
+			if err := wire.Varints(c.Bytes(), add); err != nil {
+				return err
 			}
 		default:
-			t.unknown(&c)
+			t.unknown()
 		}
 	}
 	k.offset.AppendIf(offset, has)
@@ -280,7 +276,7 @@ func (m *metrics) summaryPoint(b []byte, p *point) error {
 		case 8 << 3:
 			p.flags = uint32(c.Varint()) // protobuf truncates
 		default:
-			m.table.unknown(&c)
+			m.table.unknown()
 		}
 	}
 	m.count.Append(count)
@@ -299,7 +295,7 @@ func (m *metrics) addQuantile(b []byte) error {
 		case 2<<3 | 1:
 			at = c.Fixed64()
 		default:
-			m.table.unknown(&c)
+			m.table.unknown()
 		}
 	}
 	m.quantile.Append(math.Float64frombits(quantile))

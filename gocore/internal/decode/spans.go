@@ -3,7 +3,6 @@ package decode
 import (
 	"errors"
 	"math"
-	"strconv"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
@@ -18,7 +17,8 @@ var (
 type spans struct {
 	table                                                 *Table
 	traceID, spanID, parentID                             column.Binary
-	traceState, name, kind, statusCode, statusMessage     column.Text
+	traceState, name, statusMessage                       column.Text
+	kind, statusCode                                      enum
 	flags, droppedAttributes, droppedEvents, droppedLinks column.Fixed[uint32]
 	start, end, duration                                  column.Fixed[int64]
 	attributes                                            attrs
@@ -34,11 +34,11 @@ func (s *spans) bind(named *columns) {
 	named.add("trace_state", &s.traceState)
 	named.add("flags", &s.flags)
 	named.add("name", &s.name)
-	named.add("kind", &s.kind)
+	s.kind.bind(named, "kind", spanKinds)
 	named.add("start_time_unix_nano", &s.start)
 	named.add("end_time_unix_nano", &s.end)
 	named.add("duration_nano", &s.duration)
-	named.add("status_code", &s.statusCode)
+	s.statusCode.bind(named, "status_code", statusCodes)
 	named.add("status_message", &s.statusMessage)
 	named.attrs("attributes", "attribute_types", &s.attributes)
 	named.add("dropped_attributes_count", &s.droppedAttributes)
@@ -108,7 +108,7 @@ func (s *spans) span(b []byte) error {
 		case 16<<3 | 5:
 			f.flags = c.Fixed32()
 		default:
-			s.table.unknown(&c)
+			s.table.unknown()
 		}
 	}
 	s.append(&f)
@@ -125,7 +125,7 @@ func (s *spans) append(f *spanFields) {
 	t.check("parent_span_id", appendID(&s.parentID, f.parentID, errSpanID))
 	t.check("trace_state", s.traceState.Append(f.traceState))
 	t.check("name", s.name.Append(f.name))
-	t.check("kind", appendEnum(&s.kind, spanKinds[:], f.kind))
+	t.check("kind", s.kind.append(f.kind, 1))
 	s.flags.Append(f.flags)
 	appendTime(&s.start, f.start)
 	appendTime(&s.end, f.end)
@@ -169,38 +169,16 @@ func (s *spans) status(b []byte, has bool) error {
 		case 3 << 3:
 			code = int32(c.Varint()) // protobuf truncates
 		default:
-			s.table.unknown(&c)
+			s.table.unknown()
 		}
 	}
 	if err := c.Err(); err != nil {
 		return err
 	}
-	if err := appendEnum(&s.statusCode, statusCodes[:], code); err != nil {
+	if err := s.statusCode.append(code, 1); err != nil {
 		return err
 	}
 	return in("message", s.statusMessage.Append(message))
-}
-
-var (
-	spanKinds     = enum("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
-	statusCodes   = enum("UNSET", "OK", "ERROR")
-	temporalities = enum("UNSPECIFIED", "DELTA", "CUMULATIVE")
-)
-
-func enum(names ...string) [][]byte {
-	texts := make([][]byte, len(names))
-	for i, name := range names {
-		texts[i] = []byte(name)
-	}
-	return texts
-}
-
-// appendEnum writes a number's name; one that this version does not know, as its digits.
-func appendEnum(col *column.Text, names [][]byte, v int32) error {
-	if v >= 0 && int(v) < len(names) {
-		return col.Append(names[v])
-	}
-	return col.Append(strconv.AppendInt(nil, int64(v), 10))
 }
 
 // appendTime writes a time; 0 is OTLP's "not set" and null.

@@ -46,14 +46,15 @@ type Table struct {
 	schema  *arrow.Schema
 	columns []column.Column // in the schema's order
 	texts   []*column.Text  // every dictionary there is, nested ones too
-	item    func(b []byte) error
-	path    [3]string
+	path    [3]string       // of the fields, for errors
 
 	common    common
 	rows      int
 	growth    int // estimate for the request being decoded
 	bytesSeen int // of the bodies since Reset
 	mark      []int
+	markStats Stats
+	twoPasses bool // for resources and scopes that come late
 
 	bad     error // first fault of a leaf in the message being read
 	scratch []byte
@@ -64,21 +65,23 @@ type Table struct {
 func New(signal otlp.Signal) *Table {
 	t := &Table{MaxGrowth: DefaultMaxGrowth, signal: signal, schema: schema.Of(signal)}
 	named := columns{table: t, byName: map[string]column.Column{}}
+	var item func(b []byte) error
 	switch signal {
 	case otlp.Traces:
 		c := &spans{table: t}
 		c.bind(&named)
-		t.item, t.path = c.span, [3]string{"resource_spans", "scope_spans", "spans"}
+		item, t.path = c.span, [3]string{"resource_spans", "scope_spans", "spans"}
 	case otlp.Metrics:
 		c := &metrics{table: t}
 		c.bind(&named)
-		t.item, t.path = c.metric, [3]string{"resource_metrics", "scope_metrics", "metrics"}
+		item, t.path = c.metric, [3]string{"resource_metrics", "scope_metrics", "metrics"}
 	default:
 		c := &logs{table: t}
 		c.bind(&named)
-		t.item, t.path = c.record, [3]string{"resource_logs", "scope_logs", "log_records"}
+		item, t.path = c.record, [3]string{"resource_logs", "scope_logs", "log_records"}
 	}
 	t.common.bind(t, &named)
+	t.common.levels(t.path, item)
 	t.columns = named.ordered(signal)
 	t.mark = make([]int, len(t.texts))
 	return t
@@ -98,7 +101,15 @@ func (t *Table) Size() int { return t.bytesSeen }
 func (t *Table) Decode(body []byte) error {
 	t.setMark()
 	rows := t.rows
-	if err := t.request(body); err != nil {
+	err := t.request(body)
+	if err == errLate { //nolint:errorlint // never wrapped
+		t.rewind(rows)
+		t.setMark()
+		t.twoPasses = true
+		err = t.request(body)
+		t.twoPasses = false
+	}
+	if err != nil {
 		t.rewind(rows)
 		kind := fault.Invalid
 		if _, big := err.(*growthError); big { //nolint:errorlint // made here and never wrapped
@@ -111,7 +122,7 @@ func (t *Table) Decode(body []byte) error {
 }
 
 func (t *Table) setMark() {
-	t.growth, t.bad, t.rowDups = 0, nil, t.rowDups[:0]
+	t.growth, t.bad, t.rowDups, t.markStats = 0, nil, t.rowDups[:0], t.Stats
 	for i, text := range t.texts {
 		t.mark[i] = text.Dict.Len()
 	}
@@ -125,7 +136,7 @@ func (t *Table) rewind(rows int) {
 		text.Dict.Truncate(t.mark[i])
 	}
 	t.common.forget()
-	t.rows = rows
+	t.rows, t.Stats = rows, t.markStats
 }
 
 // grow counts what the row being made takes and refuses a request that becomes too large.

@@ -76,7 +76,6 @@ func TestBadInputIsAnError(t *testing.T) {
 	} {
 		c := NewCursor(b)
 		for c.Next() {
-			c.Skip()
 		}
 		if c.Err() == nil {
 			t.Errorf("%s: no error", name)
@@ -90,7 +89,6 @@ func TestGroupsAreSkipped(t *testing.T) {
 	if !c.Next() {
 		t.Fatal(c.Err())
 	}
-	c.Skip()
 	if !c.Next() || c.Tag() != Tag(5, Varint) || c.Varint() != 7 {
 		t.Fatalf("after the group: tag %d, %v", c.Tag(), c.Err())
 	}
@@ -102,7 +100,6 @@ func FuzzCursor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := NewCursor(b)
 		for c.Next() {
-			c.Skip()
 		}
 		rest, bad := b, false
 		for len(rest) > 0 && !bad {
