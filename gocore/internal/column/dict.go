@@ -17,11 +17,14 @@ var ErrUTF8 = errors.New("invalid UTF-8")
 // Dict is the distinct texts of a column in the order they came, found through an
 // open-addressed table. A text is checked for UTF-8 only when it is new.
 //
-//	slots:   [ 3 | . | 1 | 2 ]   high half of the hash, entry + 1; 0 is free; linear probing
+//	slots:   [ 3 | . | 1 | 2 ]   entry + 1 in the low bits, of the hash in the high ones
 //	hashes:  [ h0 h1 h2 ]        xxh3, kept for growing and for stable hashes
 //	offsets: [ 0 a b c ]  data: "text0text1text2"
+//
+// A slot is free at 0; probing is linear. Slots are small because looking at one is mostly a
+// cache miss, and the bits of the hash spare most looks at other texts.
 type Dict struct {
-	slots   []uint64
+	slots   []uint32 // 2^n of them, at most half in use
 	hashes  []uint64
 	offsets []int32
 	data    []byte
@@ -44,13 +47,13 @@ func (d *Dict) Hash(i int32) uint64 { return d.hashes[i] }
 // Index finds or adds a text.
 func (d *Dict) Index(text []byte) (int32, error) {
 	if len(d.slots) == 0 {
-		d.slots, d.offsets = make([]uint64, 256), append(d.offsets, 0)
+		d.slots, d.offsets = make([]uint32, 256), append(d.offsets, 0)
 	}
 	h := xxh3.Hash(text)
-	mask := uint64(len(d.slots) - 1)
-	at := h & mask
+	mask := uint32(len(d.slots) - 1)
+	at, wanted := uint32(h)&mask, uint32(h>>32)&^mask
 	for slot := d.slots[at]; slot != 0; slot = d.slots[at] {
-		if i := int32(uint32(slot)) - 1; (slot^h)>>32 == 0 && bytes.Equal(d.Text(i), text) {
+		if i := int32(slot&mask) - 1; slot&^mask == wanted && bytes.Equal(d.Text(i), text) { // below half of the slots
 			return i, nil
 		}
 		at = (at + 1) & mask
@@ -61,41 +64,44 @@ func (d *Dict) Index(text []byte) (int32, error) {
 	return d.add(text, h, at), nil
 }
 
-func (d *Dict) add(text []byte, h, at uint64) int32 {
+func (d *Dict) add(text []byte, h uint64, at uint32) int32 {
 	d.hashes = append(d.hashes, h)
 	d.data = append(d.data, text...)
 	d.offsets = append(d.offsets, int32(len(d.data))) // batches are sealed far below 2 GiB
-	n := int32(len(d.hashes))                         // as above
-	d.slots[at] = slotOf(h, n)
-	if len(d.hashes)*2 > len(d.slots) {
+	n := len(d.hashes)
+	d.slots[at] = d.slot(h, n-1)
+	if n*2 > len(d.slots) {
 		d.grow()
 	}
-	return n - 1
+	return int32(n - 1) // as above
 }
 
 // grow places the entries in their order again, so that Truncate can take the last ones out.
 func (d *Dict) grow() {
-	d.slots = make([]uint64, len(d.slots)*2)
-	mask := uint64(len(d.slots) - 1)
+	d.slots = make([]uint32, len(d.slots)*2)
+	mask := uint32(len(d.slots) - 1)
 	for i, h := range d.hashes {
-		at := h & mask
+		at := uint32(h) & mask
 		for d.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
-		d.slots[at] = slotOf(h, int32(i)+1) // bounded as above
+		d.slots[at] = d.slot(h, i)
 	}
 }
 
-// slotOf joins half of a hash, which spares most looks at other texts, and an entry.
-func slotOf(h uint64, entry int32) uint64 { return h>>32<<32 | uint64(uint32(entry)) }
+// slot joins an entry and the bits of its hash that have room beside it.
+func (d *Dict) slot(h uint64, i int) uint32 {
+	mask := uint32(len(d.slots) - 1)
+	return uint32(h>>32)&^mask | uint32(i+1)
+}
 
 // Truncate keeps the first n texts. Entries leave in the reverse of the order in which
 // they came, so no probe of an older one ever crosses a freed slot.
 func (d *Dict) Truncate(n int) {
-	mask := uint64(len(d.slots) - 1)
+	mask := uint32(len(d.slots) - 1)
 	for i := len(d.hashes) - 1; i >= n; i-- {
-		at := d.hashes[i] & mask
-		for uint32(d.slots[at]) != uint32(i)+1 { // bounded as above
+		at := uint32(d.hashes[i]) & mask
+		for d.slots[at]&mask != uint32(i)+1 { // bounded as above
 			at = (at + 1) & mask
 		}
 		d.slots[at] = 0

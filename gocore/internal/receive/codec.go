@@ -26,9 +26,12 @@ func (m *message) free() {
 
 // rawCodec leaves OTLP messages as bytes: generated types would cost more than all
 // the rest of a request. Everything else, which is the health service, is protobuf.
-type rawCodec struct{ proto encoding.CodecV2 }
+type rawCodec struct {
+	proto   encoding.CodecV2
+	buffers *buffers
+}
 
-func newCodec() rawCodec { return rawCodec{encoding.GetCodecV2(proto.Name)} }
+func newCodec() rawCodec { return rawCodec{encoding.GetCodecV2(proto.Name), &buffers{}} }
 
 // Name makes the answers' content type that of the requests.
 func (c rawCodec) Name() string { return proto.Name }
@@ -49,6 +52,6 @@ func (c rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 		return c.proto.Unmarshal(data, v)
 	}
 	m.free()
-	m.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	m.buffer = data.MaterializeToBuffer(c.buffers)
 	return nil
 }
