@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime"
 	"sync"
 	"time"
@@ -58,7 +57,7 @@ type GRPC struct {
 
 	mu sync.Mutex // guards the fields below
 	// listener is nil before Listen, and server before Serve. The guard stays as it is after Listen.
-	listener net.Listener
+	listener *handshakes
 	guard    guard
 	server   *grpc.Server
 	health   *health.Server
@@ -89,7 +88,7 @@ func (g *GRPC) Listen() error {
 	}
 	listener, guard, err := open(grpcSection, g.config.Endpoint, []string{"h2"}, g.clock, g.logger)
 	if err == nil {
-		g.listener, g.guard = listener, guard
+		g.listener, g.guard = newHandshakes(listener), guard
 	}
 	return err
 }
@@ -98,6 +97,9 @@ func (g *GRPC) Listen() error {
 func (g *GRPC) Addr() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.listener == nil {
+		return ""
+	}
 	return addressOf(g.listener)
 }
 
@@ -246,6 +248,7 @@ func (g *GRPC) Shutdown(ctx context.Context) error {
 		}
 		return nil
 	}
+	listener.end()
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
