@@ -92,4 +92,4 @@ def _plain(value: object) -> object:
         return os.fspath(value)
     if isinstance(value, (set, frozenset)):
         return sorted(value)
-    raise TypeError(f"{type(value).__name__} is no text, number, bool, list or dict: {value!r}")
+    raise TypeError(f"{type(value).__name__} is no text, number, bool, list or dict")  # it may be a key

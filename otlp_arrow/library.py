@@ -54,7 +54,8 @@ class OtlpLibrary:
     from config_file, then from the defaults. A listener opens only when it is asked for.
 
     output_dir: where files go; made if it is missing.
-    otlp_grpc, otlp_http: "host:port" to listen at (port 0: any free one), None to leave it closed.
+    otlp_grpc, otlp_http: "host:port" to listen at (port 0: any free one), None to leave it closed, or the
+        section as a dict: {"enabled": True, "endpoint": ..., "tls": {...}, "auth": {...}}.
     write_interval_secs: seconds between batches, 1-3600.
     files, limits, log: the sections of these names, as dicts.
     config_file: a YAML file.

@@ -47,12 +47,18 @@ func TestCommands(t *testing.T) {
 		{"log", []string{"print-config", "--log-level=debug", "--log-format=json"}, `"log":{"level":"debug","format":"json"}`},
 		{"listener", []string{"print-config", "--otlp-grpc", "127.0.0.1:7"}, `"otlp_grpc":{"enabled":true,"endpoint":"127.0.0.1:7"`},
 		{"off", []string{"print-config", "--otlp-http", "off"}, `"otlp_http":{"enabled":false`},
+		{"secrets", []string{"print-config", "--set", `otlp_grpc.auth.bearer_tokens=["hush"]`}, `"bearer_tokens":["***"]`},
+		{"secrets of the environment", []string{"print-config"}, `"api_keys":["***","***"]`},
 		{"set", []string{"print-config", "--set", "queue.max_bytes=2097152", "--set", "files.compression=zstd"}, `"queue":{"max_bytes":2097152}`},
 	}
+	t.Setenv("OTLP_OTLP_HTTP_AUTH_API_KEYS", "hush-1,hush-2")
 	for _, tt := range tests {
 		var out bytes.Buffer
 		if err := run(tt.args, &out, io.Discard); err != nil || !strings.Contains(out.String(), tt.out) {
 			t.Errorf("%s: %v, %q; want %q", tt.name, err, out.String(), tt.out)
+		}
+		if strings.Contains(out.String(), "hush") {
+			t.Errorf("%s: prints a key: %q", tt.name, out.String())
 		}
 	}
 	if err := run([]string{"validate", bad}, io.Discard, io.Discard); otlparrow.Code(err) != configCode {

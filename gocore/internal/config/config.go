@@ -17,6 +17,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/receive"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
 
 // Config is everything that can be set. The json names are the users' keys.
@@ -141,10 +142,20 @@ func (l *loader) file(path string) {
 	}
 	var tree map[string]any
 	if err := yaml.Unmarshal(text, &tree); err != nil {
-		l.faults = append(l.faults, fmt.Errorf("config file %s: %s", path, yaml.FormatError(err, false, false)))
+		l.faults = append(l.faults, fmt.Errorf("config file %s: %s", path, unquoted(yaml.FormatError(err, false, false))))
 		return
 	}
 	l.tree("", tree)
+}
+
+// unquoted leaves out what a fault of YAML quotes from the file: it may be a key that begins
+// with * or |. The line and column stay.
+func unquoted(text string) string {
+	first, last := strings.IndexByte(text, '"'), strings.LastIndexByte(text, '"')
+	if first == last {
+		return text
+	}
+	return text[:first] + secure.Hidden + text[last+1:]
 }
 
 // tree sets nested values; in must be a mapping wherever a key has keys below it.
@@ -175,6 +186,9 @@ func (l *loader) set(key string, value any) {
 	case map[string]any:
 		l.tree(key+".", nested)
 	default:
+		if strings.HasSuffix(key, ".auth") { // somebody's key, most likely
+			value = secure.Hidden
+		}
 		l.faults = append(l.faults, fmt.Errorf("%s: %v is not a mapping of settings", key, value))
 	}
 }
@@ -253,7 +267,7 @@ type text string
 
 func fromText(s string) any { return text(s) }
 
-// JSON is the settings as JSON. There are no secrets among them yet.
+// JSON is the settings as JSON, secrets hidden.
 func (c *Config) JSON() []byte {
 	b, err := json.Marshal(c)
 	if err != nil {

@@ -45,6 +45,10 @@ func TestKeys(t *testing.T) {
 	want := []string{
 		"output_dir", "write_interval_secs", "durability", "otlp_grpc.enabled", "otlp_grpc.endpoint",
 		"otlp_grpc.max_concurrent_streams", "otlp_http.enabled", "otlp_http.endpoint", "otlp_http.cors_allowed_origins",
+		"otlp_grpc.tls.cert_file", "otlp_grpc.tls.key_file", "otlp_grpc.tls.client_ca_file",
+		"otlp_http.tls.cert_file", "otlp_http.tls.key_file", "otlp_http.tls.client_ca_file",
+		"otlp_grpc.auth.api_keys", "otlp_grpc.auth.api_keys_file", "otlp_grpc.auth.bearer_tokens", "otlp_grpc.auth.bearer_tokens_file",
+		"otlp_http.auth.api_keys", "otlp_http.auth.api_keys_file", "otlp_http.auth.bearer_tokens", "otlp_http.auth.bearer_tokens_file",
 		"files.compression", "files.rotate_bytes", "files.rotate_interval_secs", "files.file_mode", "files.dir_mode",
 		"queue.max_bytes", "limits.max_request_bytes", "limits.max_inflight_bytes", "limits.max_decoded_bytes",
 		"log.level", "log.format",

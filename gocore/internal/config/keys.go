@@ -2,11 +2,14 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
 
 // setter puts a value into one setting.
@@ -26,6 +29,8 @@ func collect(keys map[string]setter, prefix string, v reflect.Value) {
 		switch {
 		case described.Anonymous:
 			collect(keys, prefix, field)
+		case field.Type() == reflect.TypeFor[[]secure.Secret]():
+			keys[prefix+name] = func(value any) error { return assignSecrets(field, value) }
 		case field.Kind() == reflect.Struct:
 			collect(keys, prefix+name+".", field)
 		default:
@@ -96,6 +101,21 @@ func assignList(field reflect.Value, value any) error {
 		return fmt.Errorf("%v is not a list", value)
 	}
 	field.Set(reflect.ValueOf(list))
+	return nil
+}
+
+// assignSecrets is assignList for values that no fault may tell. An empty variable is a list
+// of one empty key, which is a fault later: a secret that got lost on its way here must not
+// leave a listener open to all.
+func assignSecrets(field reflect.Value, value any) error {
+	if value == text("") {
+		value = []string{""}
+	}
+	var list []string
+	if err := assignList(reflect.ValueOf(&list).Elem(), value); err != nil {
+		return errors.New("is not a list of texts; what it is is not told here")
+	}
+	field.Set(reflect.ValueOf(secure.Secrets(list)))
 	return nil
 }
 

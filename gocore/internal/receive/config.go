@@ -6,12 +6,16 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
 
-// Endpoint says where a receiver listens: "host:port", "[::1]:port" or "unix:/path".
+// Endpoint says where a receiver listens, "host:port", "[::1]:port" or "unix:/path", and to whom.
 type Endpoint struct {
-	Enabled  bool   `json:"enabled" yaml:"enabled"`
-	Endpoint string `json:"endpoint" yaml:"endpoint"`
+	Enabled  bool             `json:"enabled" yaml:"enabled"`
+	Endpoint string           `json:"endpoint" yaml:"endpoint"`
+	TLS      secure.TLSConfig `json:"tls" yaml:"tls"`
+	Auth     secure.KeyConfig `json:"auth" yaml:"auth"`
 }
 
 // GRPCConfig is the OTLP/gRPC receiver's.
@@ -84,15 +88,16 @@ func isOrigin(text string) bool {
 	return err == nil && parsed.Host != "" && parsed.Scheme+"://"+parsed.Host == text
 }
 
-// Validate lists every fault of an enabled endpoint.
-func (e Endpoint) Validate(key string) []error {
+// Validate lists every fault of an enabled endpoint. One that is not enabled may lack its files.
+func (e Endpoint) Validate(key string) (faults []error) {
 	if !e.Enabled {
 		return nil
 	}
 	if _, _, err := e.network(); err != nil {
-		return []error{fmt.Errorf("%s.endpoint: %w", key, err)}
+		faults = append(faults, fmt.Errorf("%s.endpoint: %w", key, err))
 	}
-	return nil
+	faults = append(faults, e.TLS.Validate(key+".tls")...)
+	return append(faults, e.Auth.Validate(key+".auth")...)
 }
 
 // network is what net.Listen wants to know.

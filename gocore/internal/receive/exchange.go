@@ -13,6 +13,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlpjson"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
 
 // exchange is one HTTP request and its answer.
@@ -33,7 +34,11 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
 	x.media = media
 	_ = x.control.SetReadDeadline(time.Now().Add(bodyGrace))
 	_ = x.control.SetWriteDeadline(time.Time{})
-	if h.origins.allow(w, r) {
+	if h.origins.allow(w, r) { // before the key: browsers send none with a preflight
+		return
+	}
+	if err := x.authenticate(); err != nil {
+		x.fail(err)
 		return
 	}
 	signal, found := h.signals[r.URL.Path]
@@ -49,6 +54,22 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
 		x.op = "receive " + signal.String() + " over HTTP"
 		x.answer(x.take(signal))
 	}
+}
+
+// authenticate refuses a request without a key, before its body is read and before anything
+// else is told.
+func (x *exchange) authenticate() error {
+	keys := x.of.guard.keys
+	if keys == nil {
+		return nil
+	}
+	err := keys.Check(x.r.Header.Get(secure.APIKeyHeader), x.r.Header.Get(secure.AuthorizationHeader))
+	if err != nil {
+		for _, challenge := range keys.Challenge() {
+			x.w.Header().Add("WWW-Authenticate", challenge)
+		}
+	}
+	return err
 }
 
 func (x *exchange) answer(err error) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime"
 	"sync"
 	"time"
@@ -21,8 +20,8 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
-// grpcKey names the endpoint's setting in errors.
-const grpcKey = "otlp_grpc.endpoint"
+// grpcSection is where the receiver's settings stand.
+const grpcSection = "otlp_grpc"
 
 // What a connection may cost. Windows of a fixed size spare the pings that measure
 // a link, and bound what it holds of half-sent calls; the read buffer saves syscalls.
@@ -50,14 +49,16 @@ type GRPC struct {
 	bodies   *bodies
 	inflater *inflater
 	zstd     *zstdCompressor
+	clock    func() time.Time
 
 	draining context.Context // ends when Shutdown begins
 	drain    context.CancelFunc
 	serving  sync.WaitGroup
 
 	mu sync.Mutex // guards the fields below
-	// listener is nil before Listen, and server before Serve.
-	listener net.Listener
+	// listener is nil before Listen, and server before Serve. The guard stays as it is after Listen.
+	listener *handshakes
+	guard    guard
 	server   *grpc.Server
 	health   *health.Server
 }
@@ -72,6 +73,7 @@ func NewGRPC(config GRPCConfig, limits Limits, admission *Admission, acceptor Ac
 		bodies:   &bodies{admission: admission, limit: limits.MaxRequestBytes},
 		inflater: newInflater(),
 		zstd:     sharedZstd(),
+		clock:    time.Now,
 	}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	return g
@@ -84,9 +86,9 @@ func (g *GRPC) Listen() error {
 	if !g.config.Enabled || g.listener != nil {
 		return nil
 	}
-	listener, err := listen(grpcKey, g.config.Endpoint)
+	listener, guard, err := open(grpcSection, g.config.Endpoint, []string{"h2"}, g.clock, g.logger)
 	if err == nil {
-		g.listener = listener
+		g.listener, g.guard = newHandshakes(listener), guard
 	}
 	return err
 }
@@ -95,6 +97,9 @@ func (g *GRPC) Listen() error {
 func (g *GRPC) Addr() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.listener == nil {
+		return ""
+	}
 	return addressOf(g.listener)
 }
 
@@ -116,7 +121,7 @@ func (g *GRPC) Serve() {
 }
 
 func (g *GRPC) options() []grpc.ServerOption {
-	return []grpc.ServerOption{
+	return append(g.guard.options(),
 		grpc.ForceServerCodecV2(newCodec()),
 		//lint:ignore SA1019 the registry that replaces it is global: see compressors.go
 		grpc.RPCDecompressor(passGzip{}), //nolint:staticcheck // the only way that needs no global registry
@@ -132,7 +137,7 @@ func (g *GRPC) options() []grpc.ServerOption {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMinTime, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(identityUnary),
 		grpc.StreamInterceptor(g.endWatch),
-	}
+	)
 }
 
 // register adds the three services by hand: generated ones would parse the messages.
@@ -243,6 +248,7 @@ func (g *GRPC) Shutdown(ctx context.Context) error {
 		}
 		return nil
 	}
+	listener.end()
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)

@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,8 +14,8 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
-// httpKey names the endpoint's setting in errors.
-const httpKey = "otlp_http.endpoint"
+// httpSection is where the receiver's settings stand.
+const httpSection = "otlp_http"
 
 // What a slow or silent client may cost.
 const (
@@ -24,7 +25,7 @@ const (
 	http2Streams  = 256
 )
 
-// HTTP is the OTLP/HTTP receiver, for HTTP/1.1 and, without TLS, HTTP/2.
+// HTTP is the OTLP/HTTP receiver, for HTTP/1.1 and HTTP/2, the latter without TLS too.
 type HTTP struct {
 	config   HTTPConfig
 	acceptor Acceptor
@@ -34,6 +35,7 @@ type HTTP struct {
 	origins  origins
 	signals  map[string]otlp.Signal // by path
 	server   *http.Server
+	clock    func() time.Time
 
 	draining context.Context // ends when Shutdown begins
 	drain    context.CancelFunc
@@ -41,6 +43,7 @@ type HTTP struct {
 
 	mu       sync.Mutex // guards the fields below
 	listener net.Listener
+	guard    guard // stays as it is after Listen
 	started  bool
 }
 
@@ -54,6 +57,7 @@ func NewHTTP(config HTTPConfig, limits Limits, admission *Admission, acceptor Ac
 		inflater: newInflater(),
 		origins:  newOrigins(config.CORSAllowedOrigins),
 		signals:  map[string]otlp.Signal{},
+		clock:    time.Now,
 	}
 	for _, signal := range otlp.Signals {
 		h.signals[signal.HTTPPath()] = signal
@@ -66,6 +70,7 @@ func NewHTTP(config HTTPConfig, limits Limits, admission *Admission, acceptor Ac
 func (h *HTTP) newServer() *http.Server {
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:           http.HandlerFunc(h.serve),
@@ -90,9 +95,9 @@ func (h *HTTP) Listen() error {
 	if !h.config.Enabled || h.listener != nil {
 		return nil
 	}
-	listener, err := listen(httpKey, h.config.Endpoint)
+	listener, guard, err := open(httpSection, h.config.Endpoint, []string{"h2", "http/1.1"}, h.clock, h.logger)
 	if err == nil {
-		h.listener = listener
+		h.listener, h.guard, h.server.TLSConfig = listener, guard, guard.tls
 	}
 	return err
 }
@@ -112,9 +117,13 @@ func (h *HTTP) Serve() {
 		return
 	}
 	h.started = true
+	serve := h.server.Serve
+	if h.guard.tls != nil {
+		serve = func(listener net.Listener) error { return h.server.ServeTLS(listener, "", "") }
+	}
 	listener := h.listener
 	h.serving.Go(func() {
-		if err := h.server.Serve(listener); err != http.ErrServerClosed {
+		if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			h.logger.Error("HTTP receiver stopped", "error", err)
 		}
 	})

@@ -24,6 +24,7 @@ import (
 )
 
 type httpRig struct {
+	scheme string // http or https
 	*HTTP
 	fake      *fake
 	admission *Admission
@@ -34,7 +35,7 @@ func startHTTP(t *testing.T, origins ...string) *httpRig {
 	t.Helper()
 	config := DefaultHTTP()
 	config.Endpoint.Endpoint, config.CORSAllowedOrigins = "127.0.0.1:0", origins
-	rig := &httpRig{fake: &fake{}, admission: NewAdmission(testLimits().MaxInflightBytes)}
+	rig := &httpRig{scheme: "http", fake: &fake{}, admission: NewAdmission(testLimits().MaxInflightBytes)}
 	rig.HTTP = NewHTTP(config, testLimits(), rig.admission, rig.fake, quiet())
 	if err := rig.Listen(); err != nil {
 		t.Fatal(err)
@@ -58,7 +59,7 @@ type answer struct {
 
 func (r *httpRig) do(t *testing.T, method, path string, body io.Reader, headers ...string) answer {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+r.Addr()+path, body)
+	request, err := http.NewRequestWithContext(t.Context(), method, r.scheme+"://"+r.Addr()+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,10 @@ type server interface {
 }
 
 var servers = map[string]func(Endpoint) server{
-	grpcKey: func(at Endpoint) server {
-		return NewGRPC(GRPCConfig{at, 10}, testLimits(), NewAdmission(1<<20), &fake{}, quiet())
+	grpcSection: func(at Endpoint) server {
+		return NewGRPC(GRPCConfig{Endpoint: at, MaxConcurrentStreams: 10}, testLimits(), NewAdmission(1<<20), &fake{}, quiet())
 	},
-	httpKey: func(at Endpoint) server {
+	httpSection: func(at Endpoint) server {
 		return NewHTTP(HTTPConfig{Endpoint: at}, testLimits(), NewAdmission(1<<20), &fake{}, quiet())
 	},
 }
@@ -38,7 +38,7 @@ func mustListen(t *testing.T, s server) {
 
 func TestServerOrderOfCalls(t *testing.T) {
 	for key, build := range servers {
-		local := Endpoint{true, "127.0.0.1:0"}
+		local := Endpoint{Enabled: true, Endpoint: "127.0.0.1:0"}
 		for name, run := range map[string]func(server){
 			"unstarted":            func(server) {},
 			"bound":                func(s server) { mustListen(t, s) },
@@ -59,7 +59,7 @@ func TestServerOrderOfCalls(t *testing.T) {
 
 func TestDisabledServerDoesNothing(t *testing.T) {
 	for _, build := range servers {
-		s := build(Endpoint{false, "127.0.0.1:0"})
+		s := build(Endpoint{Enabled: false, Endpoint: "127.0.0.1:0"})
 		mustListen(t, s)
 		s.Serve()
 		if s.Addr() != "" {
@@ -71,11 +71,11 @@ func TestDisabledServerDoesNothing(t *testing.T) {
 
 func TestUsedPortIsAConfigFault(t *testing.T) {
 	for key, build := range servers {
-		first := build(Endpoint{true, "127.0.0.1:0"})
+		first := build(Endpoint{Enabled: true, Endpoint: "127.0.0.1:0"})
 		mustListen(t, first)
-		second := build(Endpoint{true, first.Addr()})
+		second := build(Endpoint{Enabled: true, Endpoint: first.Addr()})
 		err := second.Listen()
-		want := "listen: " + key + ": " + first.Addr() + " is in use by another process or node"
+		want := "listen: " + key + ".endpoint: " + first.Addr() + " is in use by another process or node"
 		if fault.KindOf(err) != fault.Config || err.Error() != want {
 			t.Fatalf("%v, want %s", err, want)
 		}
@@ -85,7 +85,7 @@ func TestUsedPortIsAConfigFault(t *testing.T) {
 }
 
 func TestIPv6(t *testing.T) {
-	s := servers[httpKey](Endpoint{true, "[::1]:0"})
+	s := servers[httpSection](Endpoint{Enabled: true, Endpoint: "[::1]:0"})
 	if err := s.Listen(); err != nil {
 		t.Skip(err)
 	}
@@ -98,7 +98,7 @@ func TestIPv6(t *testing.T) {
 func TestUnixSocket(t *testing.T) {
 	for _, build := range servers {
 		path := filepath.Join(t.TempDir(), "s")
-		s := build(Endpoint{true, "unix:" + path})
+		s := build(Endpoint{Enabled: true, Endpoint: "unix:" + path})
 		mustListen(t, s)
 		s.Serve()
 		info, err := os.Stat(path)
@@ -108,7 +108,7 @@ func TestUnixSocket(t *testing.T) {
 		if s.Addr() != "unix:"+path {
 			t.Fatal(s.Addr())
 		}
-		if err := build(Endpoint{true, "unix:" + path}).Listen(); fault.KindOf(err) != fault.Config {
+		if err := build(Endpoint{Enabled: true, Endpoint: "unix:" + path}).Listen(); fault.KindOf(err) != fault.Config {
 			t.Fatalf("a socket in use was taken over: %v", err)
 		}
 		shutDown(t, s)
@@ -120,7 +120,7 @@ func TestUnixSocket(t *testing.T) {
 
 func TestUnixSocketAnswers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	s := servers[httpKey](Endpoint{true, "unix:" + path})
+	s := servers[httpSection](Endpoint{Enabled: true, Endpoint: "unix:" + path})
 	mustListen(t, s)
 	s.Serve()
 	defer shutDown(t, s)
@@ -141,14 +141,14 @@ func TestStaleSocketIsReplacedAndNothingElse(t *testing.T) {
 	}
 	stale.SetUnlinkOnClose(false)
 	_ = stale.Close()
-	s := servers[grpcKey](Endpoint{true, "unix:" + path})
+	s := servers[grpcSection](Endpoint{Enabled: true, Endpoint: "unix:" + path})
 	mustListen(t, s)
 	shutDown(t, s)
 
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := servers[grpcKey](Endpoint{true, "unix:" + path}).Listen(); fault.KindOf(err) != fault.Config {
+	if err := servers[grpcSection](Endpoint{Enabled: true, Endpoint: "unix:" + path}).Listen(); fault.KindOf(err) != fault.Config {
 		t.Fatalf("%v, want a config fault", err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "precious" {
