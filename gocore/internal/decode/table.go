@@ -51,7 +51,7 @@ type Table struct {
 	common    common
 	rows      int
 	growth    int // estimate for the request being decoded
-	bytesSeen int // of the bodies since Reset
+	size      int // estimate for the rows since Reset
 	mark      []int
 	markStats Stats
 	twoPasses bool // for resources and scopes that come late
@@ -93,8 +93,8 @@ func (t *Table) Signal() otlp.Signal { return t.signal }
 // Rows is the number of items decoded since the last Reset.
 func (t *Table) Rows() int { return t.rows }
 
-// Size is about the bytes that the rows came from.
-func (t *Table) Size() int { return t.bytesSeen }
+// Size is about what the rows take in memory, in bytes; never less than what they came from.
+func (t *Table) Size() int { return t.size }
 
 // Decode adds a request's items, all of them or none. The body is not kept. The error
 // is a *fault.Error with the field's path.
@@ -117,7 +117,7 @@ func (t *Table) Decode(body []byte) error {
 		}
 		return asFault(kind, "decode "+t.signal.String(), err)
 	}
-	t.bytesSeen += len(body)
+	t.size += len(body) + t.growth
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (t *Table) Reset() {
 		text.Reset()
 	}
 	t.common.forget()
-	t.rows, t.bytesSeen = 0, 0
+	t.rows, t.size = 0, 0
 }
 
 // columns collects a signal's columns by name while they are bound.

@@ -14,10 +14,13 @@ import (
 
 const (
 	maxShards = 8
-	// A batch is sealed early when it came from this many bytes, or has this many rows:
-	// large enough to compress well, small enough to keep memory low.
-	sealBytes = 16 << 20
-	sealRows  = 1 << 16
+	// A batch is sealed early when it takes about this many bytes, or has this many rows:
+	// large enough to compress well, small enough for caches and to keep memory low.
+	sealBytes = 24 << 20
+	sealRows  = 1 << 15
+	// A table that one giant request made larger than this is not used again: it would keep
+	// that memory for ever.
+	keepBytes = 2 * sealBytes
 )
 
 // shard is a table that one request at a time is decoded into.
@@ -188,10 +191,11 @@ func (l *lane) finish(table *decode.Table, err error) {
 	l.noteLocked(err)
 	if err == nil {
 		l.pending = l.pending[1:]
-		l.bytes -= int64(table.Size())
+		size := table.Size()
+		l.bytes -= int64(size)
 		l.written++
-		table.Reset()
-		if len(l.pool) < len(l.shards) {
+		if len(l.pool) < len(l.shards) && size <= keepBytes {
+			table.Reset()
 			l.pool = append(l.pool, table)
 		}
 	}
