@@ -3,6 +3,8 @@ package column
 import (
 	"bytes"
 	"errors"
+	"hash/maphash"
+	"math"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -18,18 +20,31 @@ var ErrUTF8 = errors.New("invalid UTF-8")
 // open-addressed table. A text is checked for UTF-8 only when it is new.
 //
 //	slots:   [ 3 | . | 1 | 2 ]   entry + 1 in the low bits, of the hash in the high ones
-//	hashes:  [ h0 h1 h2 ]        xxh3, kept for growing and for stable hashes
+//	hashes:  [ h0 h1 h2 ]        kept for growing; seeded, so that no sender can make them collide
 //	offsets: [ 0 a b c ]  data: "text0text1text2"
 //
 // A slot is free at 0; probing is linear. Slots are small because looking at one is mostly a
 // cache miss, and the bits of the hash spare most looks at other texts.
 type Dict struct {
+	// Grown, if set, is increased by what each new text takes, in bytes.
+	Grown *int
+	// Stable keeps a hash of each text that is the same in every process, see Hash.
+	Stable bool
+
 	slots   []uint32 // 2^n of them, at most half in use
+	seed    maphash.Seed
 	hashes  []uint64
+	stable  []uint64 // xxh3
 	offsets []int32
 	data    []byte
 	cuts    uint32
 }
+
+// entryCost is about what a text takes beside its bytes: slots, hashes, offset.
+const entryCost = 32
+
+// ErrFull says that the texts of a column do not fit Arrow's 32-bit offsets.
+var ErrFull = errors.New("more than 2 GiB of text in a column")
 
 // Cuts counts how often texts were taken out: an index remembered before is good as long as
 // it stays the same.
@@ -41,15 +56,15 @@ func (d *Dict) Len() int { return len(d.hashes) }
 // Text is the i-th text; it is good until the next change.
 func (d *Dict) Text(i int32) []byte { return d.data[d.offsets[i]:d.offsets[i+1]] }
 
-// Hash is the i-th text's xxh3, the same in every process.
-func (d *Dict) Hash(i int32) uint64 { return d.hashes[i] }
+// Hash is the i-th text's xxh3, the same in every process; only if Stable is set.
+func (d *Dict) Hash(i int32) uint64 { return d.stable[i] }
 
 // Index finds or adds a text.
 func (d *Dict) Index(text []byte) (int32, error) {
 	if len(d.slots) == 0 {
-		d.slots, d.offsets = make([]uint32, 256), append(d.offsets, 0)
+		d.slots, d.offsets, d.seed = make([]uint32, 256), append(d.offsets, 0), maphash.MakeSeed()
 	}
-	h := xxh3.Hash(text)
+	h := maphash.Bytes(d.seed, text)
 	mask := uint32(len(d.slots) - 1)
 	at, wanted := uint32(h)&mask, uint32(h>>32)&^mask
 	for slot := d.slots[at]; slot != 0; slot = d.slots[at] {
@@ -61,19 +76,28 @@ func (d *Dict) Index(text []byte) (int32, error) {
 	if !utf8.Valid(text) {
 		return 0, ErrUTF8
 	}
+	if len(d.data)+len(text) > math.MaxInt32 {
+		return 0, ErrFull
+	}
 	return d.add(text, h, at), nil
 }
 
 func (d *Dict) add(text []byte, h uint64, at uint32) int32 {
 	d.hashes = append(d.hashes, h)
+	if d.Stable {
+		d.stable = append(d.stable, xxh3.Hash(text))
+	}
+	if d.Grown != nil {
+		*d.Grown += entryCost + len(text)
+	}
 	d.data = append(d.data, text...)
-	d.offsets = append(d.offsets, int32(len(d.data))) // batches are sealed far below 2 GiB
+	d.offsets = append(d.offsets, int32(len(d.data))) // checked by Index
 	n := len(d.hashes)
 	d.slots[at] = d.slot(h, n-1)
 	if n*2 > len(d.slots) {
 		d.grow()
 	}
-	return int32(n - 1) // as above
+	return int32(n - 1) // there are fewer than bytes
 }
 
 // grow places the entries in their order again, so that Truncate can take the last ones out.
@@ -101,7 +125,7 @@ func (d *Dict) Truncate(n int) {
 	mask := uint32(len(d.slots) - 1)
 	for i := len(d.hashes) - 1; i >= n; i-- {
 		at := uint32(d.hashes[i]) & mask
-		for d.slots[at]&mask != uint32(i)+1 { // bounded as above
+		for d.slots[at]&mask != uint32(i)+1 { // there are fewer than 2^31
 			at = (at + 1) & mask
 		}
 		d.slots[at] = 0
@@ -109,6 +133,7 @@ func (d *Dict) Truncate(n int) {
 	if n < len(d.hashes) {
 		d.cuts++
 		d.hashes = d.hashes[:n]
+		d.stable = d.stable[:min(n, len(d.stable))]
 		d.offsets = d.offsets[:n+1]
 		d.data = d.data[:d.offsets[n]]
 	}
@@ -121,7 +146,7 @@ func (d *Dict) Reset() {
 	}
 	d.cuts++
 	clear(d.slots)
-	d.hashes, d.offsets, d.data = d.hashes[:0], d.offsets[:1], d.data[:0]
+	d.hashes, d.stable, d.offsets, d.data = d.hashes[:0], d.stable[:0], d.offsets[:1], d.data[:0]
 }
 
 // array is the dictionary as Arrow utf8 data.

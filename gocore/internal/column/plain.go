@@ -1,6 +1,7 @@
 package column
 
 import (
+	"math"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -19,8 +20,11 @@ func (c *Plain) Append(text []byte) error {
 	if !utf8.Valid(text) {
 		return ErrUTF8
 	}
+	if len(c.data)+len(text) > math.MaxInt32 {
+		return ErrFull
+	}
 	c.data = append(c.data, text...)
-	c.ends = append(c.ends, int32(len(c.data))) // batches are sealed far below 2 GiB
+	c.ends = append(c.ends, int32(len(c.data))) // checked
 	return nil
 }
 

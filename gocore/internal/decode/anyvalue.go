@@ -14,7 +14,10 @@ import (
 // maxDepth bounds AnyValues inside one another, twice what any client is known to send.
 const maxDepth = 200
 
-var errDeep = errors.New("more than 200 AnyValues inside one another")
+var (
+	errDeep = errors.New("more than 200 AnyValues inside one another")
+	errLong = errors.New("a text too long for what the request may become")
+)
 
 // The tags of AnyValue's oneof:
 // https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/common/v1/common.proto
@@ -41,49 +44,74 @@ type value struct {
 }
 
 // anyValue reads the oneof: the last field wins, and a message given twice in a row merges.
-func (s *Stats) anyValue(b []byte) (value, error) {
-	v := value{kind: 'n'}
+func (s *Stats) anyValue(b []byte) (v value, err error) {
+	v.kind = 'n'
 	c := wire.NewCursor(b)
 	for c.Next() {
 		switch c.Tag() {
 		case anyString:
-			v = value{kind: 's', bytes: c.Bytes()}
+			err = v.become(value{kind: 's', bytes: c.Bytes()})
 		case anyBool:
-			v = value{kind: 'b', number: c.Varint()}
+			err = v.become(value{kind: 'b', number: c.Varint()})
 		case anyInt:
-			v = value{kind: 'i', number: c.Varint()}
+			err = v.become(value{kind: 'i', number: c.Varint()})
 		case anyDouble:
-			v = value{kind: 'd', number: c.Fixed64()}
+			err = v.become(value{kind: 'd', number: c.Fixed64()})
 		case anyArray:
-			v = value{kind: 'a', bytes: merge(v.kind == 'a', v.bytes, c.Bytes())}
+			err = v.become(value{kind: 'a', bytes: c.Bytes()})
 		case anyKvlist:
-			v = value{kind: 'k', bytes: merge(v.kind == 'k', v.bytes, c.Bytes())}
+			err = v.become(value{kind: 'k', bytes: c.Bytes()})
 		case anyBytes:
-			v = value{kind: 'y', bytes: c.Bytes()}
+			err = v.become(value{kind: 'y', bytes: c.Bytes()})
 		case anyStrRef: // an index into a profile's string table: no value outside of one
-			v = value{kind: 'n'}
+			err = v.become(value{kind: 'n'})
 			s.unknown()
 		default:
 			s.unknown()
+		}
+		if err != nil {
+			return v, err
 		}
 	}
 	return v, c.Err()
 }
 
-// appendText writes the value as an attribute's text; docs/format.md tells the forms.
-func (v value) appendText(b []byte, stats *Stats) ([]byte, error) {
+// become replaces the value by a later one, which for arrays and kvlists of one kind is merging.
+// protobuf also checks a value that does not count.
+func (v *value) become(later value) error {
+	switch {
+	case v.kind == later.kind && (v.kind == 'a' || v.kind == 'k'):
+		v.bytes = merge(true, v.bytes, later.bytes)
+		return nil
+	case v.kind == 's' || v.kind == 'a' || v.kind == 'k':
+		trial := jsonWriter{stats: &Stats{}, limit: math.MaxInt}
+		if err := trial.value(*v, 1); err != nil {
+			return err
+		}
+	}
+	*v = later
+	return nil
+}
+
+// textOf is the value as an attribute's text; docs/format.md tells the forms. It is good until
+// the next call.
+func (t *Table) textOf(v value) (text []byte, err error) {
 	switch v.kind {
 	case 's':
-		return append(b, v.bytes...), nil
+		return v.bytes, nil
 	case 'y':
-		return base64.StdEncoding.AppendEncode(b, v.bytes), nil
+		t.scratch = base64.StdEncoding.AppendEncode(t.scratch[:0], v.bytes)
 	case 'd':
-		return appendDouble(b, v.double()), nil
+		t.scratch = appendDouble(t.scratch[:0], v.double())
 	default:
-		w := jsonWriter{stats: stats, out: b}
-		err := w.value(v, 1)
-		return w.out, err
+		w := jsonWriter{stats: &t.Stats, out: t.scratch[:0], limit: t.MaxGrowth - t.growth}
+		err = w.value(v, 1)
+		t.scratch = w.out
+		if err == errLong { //nolint:errorlint // made below and never wrapped
+			err = t.tooLarge()
+		}
 	}
+	return t.scratch, err
 }
 
 func (v value) double() float64 { return math.Float64frombits(v.number) }
@@ -115,6 +143,7 @@ func appendDouble(b []byte, f float64) []byte {
 type jsonWriter struct {
 	stats *Stats
 	out   []byte
+	limit int // bytes that out may have
 }
 
 func (w *jsonWriter) value(v value, depth int) error {
@@ -189,7 +218,11 @@ func (w *jsonWriter) kvlist(b []byte, depth int) error {
 	if err != nil {
 		return err
 	}
-	w.out = append(w.out, openKvlist[object]...)
+	opening, closing := `{"$kvlist":[`, "]}"
+	if object {
+		opening, closing = "{", "}"
+	}
+	w.out = append(w.out, opening...)
 	c := wire.NewCursor(b)
 	for i := 0; c.Next(); {
 		if c.Tag() != fieldOne {
@@ -203,14 +236,9 @@ func (w *jsonWriter) kvlist(b []byte, depth int) error {
 		}
 		i++
 	}
-	w.out = append(w.out, closeKvlist[object]...)
+	w.out = append(w.out, closing...)
 	return c.Err()
 }
-
-var (
-	openKvlist  = map[bool]string{true: "{", false: `{"$kvlist":[`}
-	closeKvlist = map[bool]string{true: "}", false: "]}"}
-)
 
 func (w *jsonWriter) entry(b []byte, object bool, depth int) error {
 	key, val, has, err := w.stats.keyValue(b)
@@ -224,7 +252,11 @@ func (w *jsonWriter) entry(b []byte, object bool, depth int) error {
 		return err
 	}
 	if has {
-		w.out = append(w.out, map[bool]byte{true: ':', false: ','}[object])
+		separator := byte(',')
+		if object {
+			separator = ':'
+		}
+		w.out = append(w.out, separator)
 		if err := w.encoded(val, depth+1); err != nil {
 			return err
 		}
@@ -262,12 +294,23 @@ func (w *jsonWriter) text(s []byte) error {
 	if !utf8.Valid(s) {
 		return column.ErrUTF8
 	}
-	w.out = appendJSONText(w.out, s)
+	w.out = append(w.out, '"')
+	for len(s) > 0 && len(w.out) <= w.limit {
+		n := min(len(s), 1<<16)
+		w.out, s = appendJSONEscaped(w.out, s[:n]), s[n:]
+	}
+	w.out = append(w.out, '"')
+	if len(w.out) > w.limit {
+		return errLong
+	}
 	return nil
 }
 
 func appendJSONText(b, s []byte) []byte {
-	b = append(b, '"')
+	return append(appendJSONEscaped(append(b, '"'), s), '"')
+}
+
+func appendJSONEscaped(b, s []byte) []byte {
 	for _, ch := range s {
 		switch {
 		case ch == '"' || ch == '\\':
@@ -278,5 +321,5 @@ func appendJSONText(b, s []byte) []byte {
 			b = append(b, ch)
 		}
 	}
-	return append(b, '"')
+	return b
 }

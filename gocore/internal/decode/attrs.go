@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
@@ -32,6 +33,11 @@ type attrs struct {
 
 type guess struct{ key, value int32 }
 
+const (
+	attrCost   = 16   // about what an entry takes in its columns, with their slack
+	maxGuesses = 1024 // entries of a map that are worth a guess
+)
+
 // intText remembers the index of a number's text, see column.Dict.Cuts.
 type intText struct {
 	value int64
@@ -59,15 +65,15 @@ func (a *attrs) size() int { return a.to - a.from }
 
 // add reads KeyValue { string key = 1; AnyValue value = 2 }.
 func (a *attrs) add(b []byte) error {
+	place := len(a.letters)
+	if err := a.table.grow(attrCost); err != nil {
+		return err
+	}
 	key, value, has, err := a.table.Stats.keyValue(b)
 	if err != nil {
-		return at(a.field, len(a.letters), err)
+		return at(a.field, place, err)
 	}
-	place := len(a.letters)
-	if place == len(a.guesses) {
-		a.guesses = append(a.guesses, guess{})
-	}
-	g := &a.guesses[place]
+	g := a.guess(place)
 	if g.key, err = likely(&a.keys, g.key, key); err != nil {
 		return at(a.field, place, in("key", err))
 	}
@@ -82,6 +88,17 @@ func (a *attrs) add(b []byte) error {
 		return at(a.field, place, in("value", err))
 	}
 	return nil
+}
+
+func (a *attrs) guess(place int) *guess {
+	if place < len(a.guesses) {
+		return &a.guesses[place]
+	}
+	if place < maxGuesses {
+		a.guesses = append(a.guesses, guess{})
+		return &a.guesses[place]
+	}
+	return &a.guesses[maxGuesses-1]
 }
 
 // likely is Index that tries the text which stood in this place before.
@@ -123,11 +140,11 @@ func (a *attrs) value(g *guess, b []byte) error {
 		a.values.AppendNull()
 		return nil
 	}
-	a.table.scratch, err = v.appendText(a.table.scratch[:0], &a.table.Stats)
+	text, err := a.table.textOf(v)
 	if err != nil {
 		return err
 	}
-	return a.text(v.kind, g, a.table.scratch)
+	return a.text(v.kind, g, text)
 }
 
 // shortString is the text of an AnyValue that is just a string of under 128 bytes, as most are.
@@ -233,6 +250,9 @@ func (s *Stats) keyValue(b []byte) (key, value []byte, has bool, err error) {
 	for c.Next() {
 		switch c.Tag() {
 		case 1<<3 | 2:
+			if !utf8.Valid(key) { // protobuf also checks one that does not count
+				return nil, nil, false, in("key", column.ErrUTF8)
+			}
 			key = c.Bytes()
 		case 2<<3 | 2:
 			value, has = merge(has, value, c.Bytes()), true
@@ -243,15 +263,15 @@ func (s *Stats) keyValue(b []byte) (key, value []byte, has bool, err error) {
 	return key, value, has, c.Err()
 }
 
-// shortKeyValue takes the usual form apart: key, then value, each under 128 bytes.
+// shortKeyValue takes the usual form apart: key, then value, whose lengths take a byte each
+// since together they are short.
 func shortKeyValue(b []byte) (key, value []byte, ok bool) {
-	if len(b) < 4 || b[0] != 1<<3|2 || b[1] >= 0x80 || int(b[1])+4 > len(b) {
+	if len(b) < 4 || len(b) >= 0x80 || b[0] != 1<<3|2 || int(b[1])+4 > len(b) {
 		return nil, nil, false
 	}
-	n := int(b[1])
-	rest := b[2+n:]
-	if rest[0] != 2<<3|2 || rest[1] >= 0x80 || int(rest[1]) != len(rest)-2 {
+	key, rest := b[2:2+b[1]], b[2+b[1]:]
+	if rest[0] != 2<<3|2 || int(rest[1]) != len(rest)-2 {
 		return nil, nil, false
 	}
-	return b[2 : 2+n], rest[2:], true
+	return key, rest[2:], true
 }

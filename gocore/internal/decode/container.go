@@ -32,7 +32,7 @@ type common struct {
 	entityURL, entityType                          column.Text
 	idKeys, descriptionKeys                        column.List
 	idKey, descriptionKey                          column.Plain
-	entityFrom, entityTo                           int
+	entitySize                                     int // of the present resource, in bytes
 
 	scopeName, scopeVersion column.Text
 	scopeNameAt, versionAt  int32
@@ -47,6 +47,8 @@ type part struct {
 	droppedAt uint32
 	urlAt     int32
 	rows      int // rows of the present one
+	hash      uint64
+	hashed    bool // hash is the present one's identity
 }
 
 // promoted is a typed copy of a resource attribute.
@@ -157,12 +159,12 @@ func (t *Table) container(l *level, b []byte) error {
 			}
 			i++
 		case tagSchemaURL:
-			url = c.Bytes()
+			url = t.later("schema_url", url, c.Bytes())
 		default:
 			t.unknown()
 		}
 	}
-	if err := c.Err(); err != nil {
+	if err := t.end(&c); err != nil {
 		return err
 	}
 	if !seen {
@@ -200,7 +202,7 @@ func (t *Table) row() error {
 		return err
 	}
 	t.rows++
-	return t.grow(rowCost + 8*(c.resource.attrs.size()+c.scope.attrs.size()) + 64*(c.entityTo-c.entityFrom))
+	return t.grow(rowCost + attrCost*(c.resource.attrs.size()+c.scope.attrs.size()) + c.entitySize)
 }
 
 // fill appends the part's columns for its n rows, or takes back what was read when it has none.
@@ -241,8 +243,9 @@ func (c *common) endScope() {
 func (c *common) readResource(b []byte) error {
 	res := &c.resource
 	res.attrs.begin()
+	res.hashed = false
 	res.droppedAt = 0
-	c.entityFrom = c.entities.Start()
+	c.entitySize = 0
 	cur := wire.NewCursor(b)
 	entity := 0
 	for cur.Next() {
@@ -265,7 +268,6 @@ func (c *common) readResource(b []byte) error {
 	if err := c.table.end(&cur); err != nil {
 		return err
 	}
-	c.entityTo = c.idKeys.Len()
 	if err := res.attrs.finish(-1); err != nil {
 		return err
 	}
@@ -291,15 +293,16 @@ func (c *common) promote() error {
 func (c *common) readScope(b []byte) error {
 	scope, t := &c.scope, c.table
 	scope.attrs.begin()
+	scope.hashed = false
 	scope.droppedAt = 0
 	var name, version []byte
 	cur := wire.NewCursor(b)
 	for cur.Next() {
 		switch cur.Tag() {
 		case 1<<3 | 2:
-			name = cur.Bytes()
+			name = t.later("name", name, cur.Bytes())
 		case 2<<3 | 2:
-			version = cur.Bytes()
+			version = t.later("version", version, cur.Bytes())
 		case 3<<3 | 2:
 			if err := scope.attrs.add(cur.Bytes()); err != nil {
 				return err

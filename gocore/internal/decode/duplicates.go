@@ -17,8 +17,11 @@ func (a *attrs) takeDuplicates(item int) error {
 	kept := a.from
 	for i := a.from; i < a.keys.Len(); i++ {
 		key, _ := a.keys.IndexAt(i)
-		if last[key] != i {
+		if before := len(a.dups); last[key] != i {
 			a.noteDuplicate(i, item)
+			if err := a.table.grow(len(a.dups) - before); err != nil {
+				return err
+			}
 			continue
 		}
 		a.keys.Copy(kept, i)
@@ -29,7 +32,7 @@ func (a *attrs) takeDuplicates(item int) error {
 	a.letters = a.letters[:kept-a.from]
 	a.keys.Truncate(kept)
 	a.values.Truncate(kept)
-	return a.table.grow(len(a.dups))
+	return nil
 }
 
 // noteDuplicate writes one earlier value as a JSON object.

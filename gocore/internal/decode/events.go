@@ -5,6 +5,15 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
 
+// About what an element takes in its columns, with their slack.
+const (
+	eventCost    = 48
+	linkCost     = 96
+	exemplarCost = 96
+	quantileCost = 32
+	entityCost   = 64
+)
+
 // events is the list column of a span's events.
 type events struct {
 	table      *Table
@@ -28,6 +37,9 @@ func (e *events) close() { e.list.Close() }
 func (e *events) add(b []byte) error {
 	index := e.count
 	e.count++
+	if err := e.table.grow(eventCost); err != nil {
+		return err
+	}
 	return at("events", index, e.event(b, index))
 }
 
@@ -44,7 +56,7 @@ func (e *events) event(b []byte, index int) error {
 		case 1<<3 | 1:
 			time = c.Fixed64()
 		case 2<<3 | 2:
-			name = c.Bytes()
+			name = t.later("name", name, c.Bytes())
 		case 3<<3 | 2:
 			if err := e.attributes.add(c.Bytes()); err != nil {
 				return err
@@ -55,7 +67,7 @@ func (e *events) event(b []byte, index int) error {
 			t.unknown()
 		}
 	}
-	if err := c.Err(); err != nil {
+	if err := t.end(&c); err != nil {
 		return err
 	}
 	appendTime(&e.time, time)
@@ -90,6 +102,9 @@ func (l *links) close() { l.list.Close() }
 func (l *links) add(b []byte) error {
 	index := l.count
 	l.count++
+	if err := l.table.grow(linkCost); err != nil {
+		return err
+	}
 	return at("links", index, l.link(b, index))
 }
 
@@ -108,7 +123,7 @@ func (l *links) link(b []byte, index int) error {
 		case 2<<3 | 2:
 			spanID = c.Bytes()
 		case 3<<3 | 2:
-			state = c.Bytes()
+			state = t.later("trace_state", state, c.Bytes())
 		case 4<<3 | 2:
 			if err := l.attributes.add(c.Bytes()); err != nil {
 				return err
@@ -121,7 +136,7 @@ func (l *links) link(b []byte, index int) error {
 			t.unknown()
 		}
 	}
-	if err := c.Err(); err != nil {
+	if err := t.end(&c); err != nil {
 		return err
 	}
 	t.looseID(&l.traceID, traceID)
@@ -141,5 +156,5 @@ func (a *attrs) closeNested(index int) error {
 	}
 	a.close()
 	a.table.duplicate(a)
-	return a.table.grow(8 * a.size())
+	return nil
 }

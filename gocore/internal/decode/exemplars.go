@@ -29,7 +29,6 @@ func (x *exemplars) bind(t *Table, named *columns) {
 func (m *metrics) exemplar(b []byte, p *point) error {
 	index := m.exemplars.count
 	m.exemplars.count++
-	p.exemplars++
 	return at("exemplars", index, m.exemplars.add(b, index))
 }
 
@@ -61,6 +60,9 @@ func (x *exemplars) add(b []byte, index int) error {
 		default:
 			t.unknown()
 		}
+	}
+	if err := t.grow(exemplarCost); err != nil {
+		return err
 	}
 	if err := c.Err(); err != nil {
 		return err

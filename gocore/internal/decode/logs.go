@@ -54,7 +54,7 @@ func (l *logs) record(b []byte) error {
 		case 2 << 3:
 			f.severity = int32(c.Varint()) // protobuf truncates
 		case 3<<3 | 2:
-			f.severityText = c.Bytes()
+			f.severityText = l.table.later("severity_text", f.severityText, c.Bytes())
 		case 5<<3 | 2:
 			f.body, f.hasBody = merge(f.hasBody, f.body, c.Bytes()), true
 		case 6<<3 | 2:
@@ -72,7 +72,7 @@ func (l *logs) record(b []byte) error {
 		case 11<<3 | 1:
 			f.observed = c.Fixed64()
 		case 12<<3 | 2:
-			f.event = c.Bytes()
+			f.event = l.table.later("event_name", f.event, c.Bytes())
 		default:
 			l.table.unknown()
 		}
@@ -102,9 +102,6 @@ func (l *logs) append(f *logFields) error {
 	}
 	l.attributes.close()
 	t.duplicate(&l.attributes)
-	if err := t.grow(8 * l.attributes.size()); err != nil {
-		return err
-	}
 	return t.row()
 }
 
@@ -128,9 +125,9 @@ func (l *logs) appendBody(b []byte, has bool) error {
 	case 's':
 		return l.body.Append(v.bytes)
 	}
-	var err error
-	if t.scratch, err = v.appendText(t.scratch[:0], &t.Stats); err != nil {
+	text, err := t.textOf(v)
+	if err != nil {
 		return err
 	}
-	return l.body.Append(t.scratch)
+	return l.body.Append(text)
 }

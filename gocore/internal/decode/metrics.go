@@ -1,7 +1,10 @@
 package decode
 
 import (
+	"errors"
+
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
 
@@ -28,6 +31,7 @@ var dataPaths = map[uint32]string{
 // metrics is the columns of metrics.
 type metrics struct {
 	table *Table
+	trial *Table // see superseded
 	state metricState
 
 	name, description, unit, kind column.Text
@@ -116,12 +120,17 @@ func (m *metrics) metric(b []byte) error {
 	for c.Next() {
 		switch tag := c.Tag(); tag {
 		case 1<<3 | 2:
-			f.name = c.Bytes()
+			f.name = m.table.later("name", f.name, c.Bytes())
 		case 2<<3 | 2:
-			f.description = c.Bytes()
+			f.description = m.table.later("description", f.description, c.Bytes())
 		case 3<<3 | 2:
-			f.unit = c.Bytes()
+			f.unit = m.table.later("unit", f.unit, c.Bytes())
 		case gauge<<3 | 2, sum<<3 | 2, histogram<<3 | 2, exponential<<3 | 2, summary<<3 | 2:
+			if f.field != 0 && f.field != tag>>3 {
+				if err := m.superseded(f.field, f.data); err != nil {
+					return err
+				}
+			}
 			f.data = merge(f.field == tag>>3, f.data, c.Bytes())
 			f.field = tag >> 3
 		case 12<<3 | 2:
@@ -132,13 +141,38 @@ func (m *metrics) metric(b []byte) error {
 			m.table.unknown()
 		}
 	}
-	if err := c.Err(); err != nil {
+	if err := m.table.end(&c); err != nil {
 		return err
 	}
 	if err := m.begin(&f); err != nil {
 		return err
 	}
 	return in(dataPaths[f.field], m.data(f.data))
+}
+
+const trialRows = 1000
+
+// superseded checks data that does not count because data of another kind comes behind it, as
+// protobuf does. Nobody is known to send that, so it may cost a table of its own.
+func (m *metrics) superseded(field uint32, data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	body := data
+	for _, around := range []uint32{field, 2, 2, 1} { // metric, scope, resource, request
+		body = wire.AppendBytes(nil, around, body)
+	}
+	if m.trial == nil {
+		m.trial = New(m.table.signal)
+	}
+	if m.trial.Rows() > trialRows {
+		m.trial.Reset()
+	}
+	m.trial.MaxGrowth = m.table.MaxGrowth
+	if wrong := new(fault.Error); errors.As(m.trial.Decode(body), &wrong) {
+		return in(dataPaths[field], wrong.Err)
+	}
+	return nil
 }
 
 // begin takes in what the points of the metric repeat.
@@ -301,7 +335,7 @@ func (m *metrics) finish(p *point) error {
 	appendTime(&m.time, p.time)
 	m.flags.Append(p.flags)
 	m.closeLists()
-	if err := t.grow(8*(m.attributes.size()+m.metadata.size()+p.numbers) + 64*p.exemplars); err != nil {
+	if err := t.grow(attrCost*m.metadata.size() + 8*p.numbers); err != nil {
 		return err
 	}
 	return t.row()

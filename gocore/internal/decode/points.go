@@ -12,7 +12,6 @@ type point struct {
 	start, time uint64
 	flags       uint32
 	numbers     int
-	exemplars   int
 }
 
 // number is the value oneof of data points and exemplars.
@@ -104,10 +103,12 @@ func (m *metrics) histogramPoint(b []byte, p *point) error {
 			total = optional{c.Fixed64(), true}
 		case 6<<3 | 1:
 			m.bucketCount.Append(c.Fixed64())
+			p.numbers++
 		case 6<<3 | 2:
 			p.numbers += packed64(&c, &m.bucketCount)
 		case 7<<3 | 1:
 			m.explicitBound.Append(math.Float64frombits(c.Fixed64()))
+			p.numbers++
 		case 7<<3 | 2:
 			p.numbers += packed64(&c, &m.explicitBound)
 		case 8<<3 | 2:
@@ -231,8 +232,10 @@ func (k *buckets) add(t *Table, b []byte, has bool, p *point) error {
 		case 1 << 3:
 			offset = c.Sint32()
 		case 2 << 3:
+			if err := t.grow(8); err != nil {
+				return err
+			}
 			k.count.Append(c.Varint())
-			p.numbers++
 		case 2<<3 | 2:
 			add := func(v uint64) bool {
 				k.count.Append(v)
@@ -253,6 +256,7 @@ func (k *buckets) add(t *Table, b []byte, has bool, p *point) error {
 // summaryPoint reads a SummaryDataPoint.
 func (m *metrics) summaryPoint(b []byte, p *point) error {
 	var count, total uint64
+	quantiles := 0
 	c := wire.NewCursor(b)
 	for c.Next() {
 		switch c.Tag() {
@@ -265,10 +269,13 @@ func (m *metrics) summaryPoint(b []byte, p *point) error {
 		case 5<<3 | 1:
 			total = c.Fixed64()
 		case 6<<3 | 2:
-			if err := m.addQuantile(c.Bytes()); err != nil {
-				return at("quantile_values", p.numbers/2, err)
+			if err := m.table.grow(quantileCost); err != nil {
+				return err
 			}
-			p.numbers += 2
+			if err := m.addQuantile(c.Bytes()); err != nil {
+				return at("quantile_values", quantiles, err)
+			}
+			quantiles++
 		case 7<<3 | 2:
 			if err := m.attributes.add(c.Bytes()); err != nil {
 				return err

@@ -29,12 +29,20 @@ func (a *attrs) identity() uint64 {
 	return total
 }
 
+// identity is that of the attributes, taken once for all metrics below.
+func (p *part) identity() uint64 {
+	if !p.hashed {
+		p.hash, p.hashed = p.attrs.identity(), true
+	}
+	return p.hash
+}
+
 // hashMetric hashes what all points of a metric have: resource, scope, name, unit, type,
 // temporality and monotonicity.
 func (m *metrics) hashMetric() {
 	c, s := &m.table.common, &m.state
-	h := mix(prime3, c.resource.attrs.identity())
-	h = mix(h, c.scope.attrs.identity())
+	h := mix(prime3, c.resource.identity())
+	h = mix(h, c.scope.identity())
 	h = mix(h, c.scopeName.Dict.Hash(c.scopeNameAt))
 	h = mix(h, c.scopeVersion.Dict.Hash(c.versionAt))
 	h = mix(h, m.name.Dict.Hash(s.nameAt))

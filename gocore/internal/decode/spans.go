@@ -3,6 +3,7 @@ package decode
 import (
 	"errors"
 	"math"
+	"unicode/utf8"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
@@ -74,11 +75,11 @@ func (s *spans) span(b []byte) error {
 		case 2<<3 | 2:
 			f.spanID = c.Bytes()
 		case 3<<3 | 2:
-			f.traceState = c.Bytes()
+			f.traceState = s.table.later("trace_state", f.traceState, c.Bytes())
 		case 4<<3 | 2:
 			f.parentID = c.Bytes()
 		case 5<<3 | 2:
-			f.name = c.Bytes()
+			f.name = s.table.later("name", f.name, c.Bytes())
 		case 6 << 3:
 			f.kind = int32(c.Varint()) // protobuf truncates
 		case 7<<3 | 1:
@@ -144,12 +145,8 @@ func (s *spans) finish() error {
 	}
 	s.attributes.close()
 	t.duplicate(&s.attributes)
-	growth := 8*s.attributes.size() + 64*(s.events.count+s.links.count)
 	s.events.close()
 	s.links.close()
-	if err := t.grow(growth); err != nil {
-		return err
-	}
 	return t.row()
 }
 
@@ -165,6 +162,9 @@ func (s *spans) status(b []byte, has bool) error {
 	for c.Next() {
 		switch c.Tag() {
 		case 2<<3 | 2:
+			if !utf8.Valid(message) { // protobuf also checks one that does not count
+				return in("message", column.ErrUTF8)
+			}
 			message = c.Bytes()
 		case 3 << 3:
 			code = int32(c.Varint()) // protobuf truncates

@@ -10,8 +10,6 @@
 package decode
 
 import (
-	"fmt"
-
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
@@ -52,6 +50,7 @@ type Table struct {
 	rows      int
 	growth    int // estimate for the request being decoded
 	size      int // estimate for the rows since Reset
+	peak      int // the largest size there was, with refused requests
 	mark      []int
 	markStats Stats
 	twoPasses bool // for resources and scopes that come late
@@ -84,6 +83,9 @@ func New(signal otlp.Signal) *Table {
 	t.common.levels(t.path, item)
 	t.columns = named.ordered(signal)
 	t.mark = make([]int, len(t.texts))
+	for _, text := range t.texts {
+		text.Dict.Grown, text.Dict.Stable = &t.growth, signal == otlp.Metrics
+	}
 	return t
 }
 
@@ -95,6 +97,10 @@ func (t *Table) Rows() int { return t.rows }
 
 // Size is about what the rows take in memory, in bytes; never less than what they came from.
 func (t *Table) Size() int { return t.size }
+
+// Peak is the largest Size that the table ever had, what was refused included: about the
+// memory that it keeps.
+func (t *Table) Peak() int { return t.peak }
 
 // Decode adds a request's items, all of them or none. The body is not kept. The error
 // is a *fault.Error with the field's path.
@@ -109,15 +115,12 @@ func (t *Table) Decode(body []byte) error {
 		err = t.request(body)
 		t.twoPasses = false
 	}
+	t.peak = max(t.peak, t.size+t.growth)
 	if err != nil {
 		t.rewind(rows)
-		kind := fault.Invalid
-		if _, big := err.(*growthError); big { //nolint:errorlint // made here and never wrapped
-			kind = fault.TooLarge
-		}
-		return asFault(kind, "decode "+t.signal.String(), err)
+		return asFault("decode "+t.signal.String(), err)
 	}
-	t.size += len(body) + t.growth
+	t.size += max(len(body), t.growth)
 	return nil
 }
 
@@ -139,19 +142,19 @@ func (t *Table) rewind(rows int) {
 	t.rows, t.Stats = rows, t.markStats
 }
 
-// grow counts what the row being made takes and refuses a request that becomes too large.
+// grow counts what is about to be added and refuses a request that becomes too large. New
+// texts of dictionaries are counted by themselves.
 func (t *Table) grow(bytes int) error {
 	t.growth += bytes
 	if t.growth > t.MaxGrowth {
-		return &growthError{t.MaxGrowth}
+		return t.tooLarge()
 	}
 	return nil
 }
 
-type growthError struct{ limit int }
-
-func (e *growthError) Error() string {
-	return fmt.Sprintf("the request becomes more than %d MiB of columns; send fewer items at once", e.limit>>20)
+//go:noinline // so that grow can be
+func (t *Table) tooLarge() error {
+	return fault.New(fault.TooLarge, "", "the request becomes more than %d MiB of columns; send fewer items at once", t.MaxGrowth>>20)
 }
 
 // Batch is the rows as Arrow columns that share the table's memory.
@@ -174,6 +177,7 @@ func (t *Table) Reset() {
 		text.Reset()
 	}
 	t.common.forget()
+	t.scratch, t.rowDups = t.scratch[:0], t.rowDups[:0]
 	t.rows, t.size = 0, 0
 }
 
