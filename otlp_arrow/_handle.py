@@ -208,7 +208,13 @@ def _borrow(body: Buffer) -> tuple[object, int, object]:
     """Address, length and what keeps them valid. bytes and writable buffers are not copied."""
     if isinstance(body, bytes):
         return body, len(body), body
-    view = memoryview(body)
+    try:
+        view = memoryview(body)
+    except TypeError:
+        kind = type(body).__name__
+        raise TypeError(
+            f"want the bytes of a request, as SerializeToString() gives them, not {kind}"
+        ) from None
     if view.readonly or not view.c_contiguous or not view.nbytes:
         data = bytes(view)
         return data, len(data), data

@@ -66,6 +66,11 @@ def test_a_strided_view_is_copied(core, handle):
     assert core.calls[-1][1][2:4] == (b"abc", 3)
 
 
+def test_export_wants_bytes(handle):
+    with pytest.raises(TypeError, match=r"want the bytes of a request, as SerializeToString.* not str"):
+        handle.export("traces", "text")
+
+
 @pytest.mark.parametrize(("code", "error"), [(2, InvalidDataError), (6, OverloadedError), (1, InternalError)])
 def test_export_raises(core, handle, code, error):
     core.answers["oa_export"] = (code, "why")
