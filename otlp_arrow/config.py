@@ -87,6 +87,13 @@ def sources(values: Mapping[str, object], *, config_file: StrPath | None = None,
         raise ConfigError(f"a setting cannot be used: {error}") from None
 
 
+def with_value(sources: bytes, key: str, value: object) -> bytes:
+    """Sources in which a top setting has a value, whatever they said of it."""
+    document = json.loads(sources)
+    document["values"][key] = value
+    return json.dumps(document).encode()
+
+
 def _plain(value: object) -> object:
     if isinstance(value, os.PathLike):
         return os.fspath(value)

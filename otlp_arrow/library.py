@@ -115,7 +115,8 @@ class OtlpLibrary:
 
     def _start(self, sources: bytes) -> None:
         self._output_dir = Path(str(resolve(sources)["output_dir"])).absolute()
-        self._handle = Handle(sources)
+        # Absolute for the core too: it opens files by this path also after the application's os.chdir.
+        self._handle = Handle(config.with_value(sources, "output_dir", str(self._output_dir)))
         addresses = self._handle.endpoints()
         known = Endpoints.__dataclass_fields__
         self._endpoints = Endpoints(**{name: at for name, at in addresses.items() if name in known and at})

@@ -151,6 +151,18 @@ def test_settings_come_from_file_environment_and_keywords(monkeypatch, tmp_path)
         assert library.output_dir == tmp_path / "keyword"
 
 
+def test_a_relative_directory_stays_where_it_was(monkeypatch, tmp_path, trace_request):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with OtlpLibrary(output_dir="here") as library:
+        library.export_traces(trace_request("before"))
+        library.flush()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        library.export_traces(trace_request("after"))
+        assert library.traces()["name"].to_pylist() == ["before", "after"]
+    assert len(list((tmp_path / "here" / "otlp" / "traces").iterdir())) == 1
+
+
 def test_logs_of_the_core_reach_logging(caplog, tmp_path):
     caplog.set_level(logging.DEBUG, "otlp_arrow.core")
     with OtlpLibrary(output_dir=tmp_path, otlp_http="127.0.0.1:0", log={"level": "debug"}):
