@@ -7,11 +7,11 @@ import logging
 import sys
 import tempfile
 
-from opentelemetry._logs import set_logger_provider
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -32,7 +32,6 @@ def shop(endpoint: str) -> None:
     )
     logs = LoggerProvider(resource=resource)
     logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint, insecure=True)))
-    set_logger_provider(logs)
     logger = logging.getLogger("shop")
     logger.addHandler(LoggingHandler(logger_provider=logs))
     orders = metrics.get_meter("shop").create_counter("orders", unit="{order}")
@@ -57,7 +56,10 @@ def main() -> None:
         metrics = library.metrics(columns=["metric_name", "value_int", "attributes"])
     for title, table in (("traces", spans), ("logs", logs), ("metrics", metrics)):
         print(f"\n{title}: {table.num_rows} rows")
-        print(table.slice(0, 5).to_pandas().to_string(index=False, max_colwidth=40))
+        frame = table.slice(0, 5).to_pandas()
+        if "trace_id" in frame:
+            frame["trace_id"] = frame["trace_id"].map(bytes.hex)
+        print(frame.to_string(index=False, max_colwidth=40))
     print(f"\nThe files are in {directory}/otlp")
 
 

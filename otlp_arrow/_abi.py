@@ -78,10 +78,10 @@ def load() -> ctypes.CDLL:
 
 def _open(path: Path) -> ctypes.CDLL:
     if not path.exists():
-        raise LibraryNotFoundError(
-            f"{path} is missing: this install has no native library. Install a wheel for this platform, "
-            "or build with Go present (pip install .)"
-        )
+        advice = "this install has no native library. Install a wheel for this platform"
+        if (path.parents[2] / "gocore").is_dir():
+            advice = "Python found the source tree before the installed package. Start it elsewhere"
+        raise LibraryNotFoundError(f"{path} is missing: {advice}, or build it in place (pip install -e .)")
     try:
         library = ctypes.CDLL(str(path))
         for name, (result, arguments) in FUNCTIONS.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import threading
 import time
@@ -16,12 +17,21 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _abi, _pump
-from .errors import ClosedError, DeadlineError, ForkedError, OtlpArrowError, from_code
+from .errors import (
+    ClosedError,
+    DeadlineError,
+    ForkedError,
+    IoError,
+    OtlpArrowError,
+    OverloadedError,
+    from_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SLICE = 0.1  # seconds
+PATIENCE = 30.0  # seconds
 Buffer = bytes | bytearray | memoryview
 
 
@@ -94,8 +104,8 @@ class Handle:
         try:
             call.check("oa_open", sources, len(sources), ctypes.byref(number))
         finally:
+            self._id = number.value  # also when Ctrl-C came right after it was opened: __del__ closes it
             call.release()
-        self._id = number.value
         self._pump = _pump.start(self._id, read_log)
 
     @property
@@ -127,7 +137,7 @@ class Handle:
 
     def flush(self, timeout: float | None) -> None:
         handle = self._alive()
-        _wait("flush", timeout, lambda call, ms: call.run("oa_flush", handle, ms))
+        _wait("flush", timeout, lambda call, ms: call.run("oa_flush", handle, ms), tries=True)
 
     def files(self, signal: str, timeout: float | None) -> list[tuple[str, int]]:
         """(path, length in bytes) of each file of the signal, oldest first: one snapshot."""
@@ -148,8 +158,10 @@ class Handle:
                 return
             handle, self._id = self._id, 0
             try:
-                _wait("close", timeout, lambda call, ms: call.run("oa_close", handle, ms))
-            except (DeadlineError, KeyboardInterrupt):
+                _wait("close", timeout, lambda call, ms: call.run("oa_close", handle, ms), tries=True)
+            except ClosedError:
+                pass  # it was done when Ctrl-C ended the call before
+            except BaseException:
                 self._id = handle  # it still drains; close again to go on waiting
                 raise
         self._pump.join(timeout=1)
@@ -175,22 +187,35 @@ class Handle:
             _wait("close", 1.0, lambda call, ms: call.run("oa_close", handle, ms))
 
 
-def _wait(what: str, timeout: float | None, run: Callable[[NativeCall, int], int]) -> Any:
-    """Runs a waiting call in slices until it is done or timeout seconds (None: no end) have passed."""
-    deadline = None if timeout is None else time.monotonic() + timeout
+def _wait(
+    what: str, timeout: float | None, run: Callable[[NativeCall, int], int], tries: bool = False
+) -> Any:
+    """Runs a waiting call in slices until it is done or timeout seconds (None: no end) have passed.
+
+    tries: the core goes on trying when it cannot write. So the time is waited out then as well (without an
+    end: PATIENCE seconds), and only the last of its errors is raised.
+    """
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    patience = math.inf
     while True:
-        left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - time.monotonic()))
         call = NativeCall()
         try:
-            code = run(call, round(left * 1000))
+            code = run(call, round(1000 * min(SLICE, max(0.0, deadline - time.monotonic()))))
             if code == _abi.OK:
                 return call.json()
-            if code != _abi.TIMEOUT:
-                raise from_code(code, call.message())
-            if deadline is not None and time.monotonic() >= deadline:
-                raise DeadlineError(f"{what} was not done after {timeout} s")
+            error = from_code(code, call.message())
         finally:
             call.release()
+        now = time.monotonic()
+        if code == _abi.TIMEOUT:
+            error, patience = DeadlineError(f"{what} was not done after {timeout} s"), math.inf
+        elif tries and isinstance(error, (IoError, OverloadedError)):
+            patience = min(patience, now + PATIENCE)
+            time.sleep(min(SLICE / 10, max(0.0, deadline - now)))  # should the call not have waited
+        else:
+            raise error
+        if now >= (deadline if timeout is not None else patience):
+            raise error
 
 
 def read_log(handle: int) -> dict[str, Any] | None:
@@ -208,7 +233,13 @@ def _borrow(body: Buffer) -> tuple[object, int, object]:
     """Address, length and what keeps them valid. bytes and writable buffers are not copied."""
     if isinstance(body, bytes):
         return body, len(body), body
-    view = memoryview(body)
+    try:
+        view = memoryview(body)
+    except TypeError:
+        kind = type(body).__name__
+        raise TypeError(
+            f"want the bytes of a request, as SerializeToString() gives them, not {kind}"
+        ) from None
     if view.readonly or not view.c_contiguous or not view.nbytes:
         data = bytes(view)
         return data, len(data), data

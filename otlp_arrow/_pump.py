@@ -7,6 +7,7 @@ ends when the number is closed. A record's attributes are in record.fields; its 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import threading
 from datetime import datetime
@@ -46,13 +47,17 @@ def forward(record: dict[str, Any]) -> None:
         return
     when = record.pop("time", None)
     text = str(record.pop("msg", ""))
-    message = " ".join([text, *(f"{key}={value}" for key, value in record.items())])
+    message = " ".join([text, *(f"{key}={_plain(value)}" for key, value in record.items())])
     entry = logger.makeRecord(logger.name, level, "otlp-arrow", 0, message, (), None)
     entry.fields, entry.text = record, text
     with contextlib.suppress(TypeError, ValueError):  # no time, or none that we read: it is now
         entry.created = datetime.fromisoformat(when).timestamp()
         entry.msecs = entry.created % 1 * 1000
     logger.handle(entry)
+
+
+def _plain(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
 
 
 def level_number(text: str) -> int:

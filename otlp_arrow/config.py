@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from .errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PREFIX = "OTLP_"
 
@@ -40,7 +38,9 @@ def listener(address: object) -> object:
         return {"enabled": False}
     if isinstance(address, str):
         return {"enabled": True, "endpoint": address}
-    return address
+    if not isinstance(address, Mapping):
+        raise ConfigError(f'{address!r} is no address: want "host:port", None or a mapping of settings')
+    return dict(address)
 
 
 def nested(path: str, value: object) -> dict[str, object]:
@@ -85,6 +85,13 @@ def sources(values: Mapping[str, object], *, config_file: StrPath | None = None,
         raise ConfigError("a setting holds text that is not UTF-8") from None
     except (TypeError, ValueError) as error:
         raise ConfigError(f"a setting cannot be used: {error}") from None
+
+
+def with_value(sources: bytes, key: str, value: object) -> bytes:
+    """Sources in which a top setting has a value, whatever they said of it."""
+    document = json.loads(sources)
+    document["values"][key] = value
+    return json.dumps(document).encode()
 
 
 def _plain(value: object) -> object:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
+import logging
+import os
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from . import config
+from . import _fork, config
 from ._handle import Buffer, Handle, resolve
 from .config import UNSET, StrPath, Unset
 from .errors import OtlpArrowError
@@ -28,8 +29,22 @@ _open: weakref.WeakSet[OtlpLibrary] = weakref.WeakSet()
 @atexit.register
 def _close_all() -> None:
     for library in list(_open):
-        with contextlib.suppress(OtlpArrowError):
+        try:
             library.close()
+        except OtlpArrowError as error:
+            logging.getLogger("otlp_arrow").error(
+                "%r, closed at exit, may have lost data: %s", library, error
+            )
+
+
+def _after_fork() -> None:
+    for library in list(_open):
+        _fork.close_sockets(at for at in vars(library.endpoints).values() if at)
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,9 @@ class OtlpLibrary:
 
     Raises ConfigError with every fault, also for a port in use or a directory that cannot be had. All
     methods may be called from any thread. A forked child gets ForkedError from all but close().
+
+    Use it with `with`, or close() it: that writes what was acknowledged. One that is still open is closed
+    when the interpreter exits, but not when a signal ends the process, as SIGTERM does by default.
     """
 
     def __init__(
@@ -98,7 +116,8 @@ class OtlpLibrary:
 
     def _start(self, sources: bytes) -> None:
         self._output_dir = Path(str(resolve(sources)["output_dir"])).absolute()
-        self._handle = Handle(sources)
+        # Absolute for the core too: it opens files by this path also after the application's os.chdir.
+        self._handle = Handle(config.with_value(sources, "output_dir", str(self._output_dir)))
         addresses = self._handle.endpoints()
         known = Endpoints.__dataclass_fields__
         self._endpoints = Endpoints(**{name: at for name, at in addresses.items() if name in known and at})
@@ -137,7 +156,8 @@ class OtlpLibrary:
     def flush(self, timeout: float | None = 30.0) -> None:
         """Waits until all that was acknowledged before is in files; timeout in seconds, None: no end.
 
-        Raises DeadlineError (the writing goes on), IoError, ClosedError.
+        Raises DeadlineError (the writing goes on), ClosedError, and IoError when the time passed without a
+        write that went well (it is tried on; nothing is lost yet).
         """
         self._handle.flush(timeout)
 
@@ -201,7 +221,8 @@ class OtlpLibrary:
     def close(self, timeout: float | None = 30.0) -> None:
         """Ends the listeners and writes what was acknowledged; again is fine. timeout in seconds.
 
-        Raises DeadlineError: it still drains, and close() can wait again.
+        Raises DeadlineError, or IoError when writing failed until then: it still drains, and close() can
+        wait again.
         """
         self._handle.close(timeout)
         _open.discard(self)
@@ -213,6 +234,12 @@ class OtlpLibrary:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __getstate__(self) -> object:
+        raise TypeError(
+            "an OtlpLibrary belongs to the process that opened it: give another one library.endpoints, to "
+            "send to, or library.output_dir, to read with read_traces"
+        )
 
     def __repr__(self) -> str:
         if not hasattr(self, "_handle"):

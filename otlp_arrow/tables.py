@@ -2,19 +2,23 @@
 
 A reader maps the files, which may be growing: eight zero bytes end a stream, and so does the end of the
 file or the length that a snapshot of the library gives. Batches are filtered and cut to the wanted columns
-one at a time, on a few threads, so that memory holds the result and a few batches.
+a group at a time, on a few threads, so that memory holds the result and a few groups. A group is a large
+batch, or many small ones: what a call of pyarrow costs is then paid once for all of them.
 
 Stored text is dictionary-encoded, and group_by, joins and map_lookup of pyarrow fail on that. So text
-becomes plain unless dictionaries=True: each dictionary column by one take, and maps, lists and structs
-around it keep their offsets and validity as they are. That comes after the filter, on the rows left.
+becomes plain unless dictionaries=True: by a cast of each column, after the filter, on the rows left.
+
+pyarrow's own threads stay off: they take a column each and cost more than they bring, 10 times the time for
+small batches (bench/read.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,6 +46,9 @@ SERVICE = "service_name"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"otlp_(traces|logs|metrics)_(\d{8}_\d{6})_(.+)_(\d+)\.arrows")
 _WORKERS = min(4, os.cpu_count() or 1)
+_GROUP_ROWS = 1 << 16
+_GROUP_BYTES = 1 << 26
+_SMALL_ROWS = 1 << 12
 
 
 def read_traces(
@@ -165,13 +172,14 @@ class Selection:
             schema = pa.schema(fields, metadata=schema.metadata)
         return schema if self.dictionaries else plain_schema(schema)
 
-    def rows(self, batch: pa.RecordBatch) -> Any:
+    def rows(self, table: pa.Table) -> Any:
         """A mask of the wanted rows; None: all of them."""
         masks = []
         if self.services is not None:
-            masks.append(_is_in(batch.column(SERVICE), self.services))
+            names = table.column(SERVICE).cast(pa.utf8())
+            masks.append(pc.is_in(names, value_set=pa.array(self.services, pa.utf8())))
         if self.since is not None or self.until is not None:
-            time = pc.coalesce(*(batch.column(name) for name in TIMES[self.signal]))
+            time = pc.coalesce(*(table.column(name) for name in TIMES[self.signal]))
             if self.since is not None:
                 masks.append(pc.greater_equal(time, pa.scalar(self.since, time.type)))
             if self.until is not None:
@@ -181,16 +189,19 @@ class Selection:
             mask = each if mask is None else pc.and_(mask, each)
         return mask
 
-    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The wanted rows and columns of a batch, in their final types."""
-        mask = self.rows(batch)
-        schema = self.schema(batch.schema)
-        batch = batch.select(schema.names)
+    def apply(self, table: pa.Table) -> pa.Table:
+        """The wanted rows and columns of a table, in their final types."""
+        mask = self.rows(table)
+        schema = self.schema(table.schema)
+        table = table.select(schema.names)
         if mask is not None and not pc.all(mask, skip_nulls=False).as_py():
-            batch = batch.filter(mask)  # drops where the mask is null
-        if self.dictionaries or not batch.num_columns:
-            return batch
-        return pa.RecordBatch.from_arrays([plain(column) for column in batch.columns], schema=schema)
+            table = table.filter(mask)  # drops where the mask is null
+        if not table.num_rows:
+            return pa.Table.from_batches([], schema=schema)
+        if self.dictionaries or not table.num_columns:
+            return table
+        columns = [plain(column, field.type) for column, field in zip(table.columns, schema, strict=True)]
+        return _joined(pa.Table.from_arrays(columns, schema=schema))
 
     def finish(self, tables: list[pa.Table], columns_known: bool) -> pa.Table:
         """One table of the tables of several files."""
@@ -224,13 +235,6 @@ def nanoseconds(option: str, when: When) -> int | None:
     return max(-(2**63), min(2**63 - 1, number))
 
 
-def _is_in(column: Any, values: tuple[str, ...]) -> Any:
-    if not pa.types.is_dictionary(column.type):
-        return pc.is_in(column, value_set=pa.array(values, column.type))
-    wanted = pc.is_in(column.dictionary, value_set=pa.array(values, column.type.value_type))
-    return wanted.take(column.indices)
-
-
 # --- plain text ---
 
 
@@ -255,23 +259,34 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([_plain_field(field) for field in schema], metadata=schema.metadata)
 
 
-def plain(array: Any) -> Any:
-    """An array with its dictionaries decoded, also nested ones; what has none is not copied."""
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        return array.dictionary_decode()
-    wanted = plain_type(kind)
-    if wanted.equals(kind):
-        return array
-    if array.offset:
-        array = pa.concat_arrays([array])  # the parts below know nothing of an offset
-    if pa.types.is_struct(kind):
-        own, children = 1, [array.field(place) for place in range(kind.num_fields)]
-    else:
-        own, children = 2, [array.values]
-    return pa.Array.from_buffers(
-        wanted, len(array), array.buffers()[:own], array.null_count, children=[plain(c) for c in children]
-    )
+def plain(column: Any, kind: pa.DataType) -> Any:
+    """A chunked column in its plain type; in more chunks where one would hold over 2 GiB of text."""
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid:
+        return pa.chunked_array([part for chunk in column.chunks for part in _cast(chunk, kind)], kind)
+
+
+def _cast(chunk: Any, kind: pa.DataType) -> list[Any]:
+    try:
+        return [chunk.cast(kind)]
+    except pa.ArrowInvalid:
+        half = len(chunk) // 2
+        if not half:
+            raise
+        return [
+            each for part in (chunk.slice(0, half), chunk.slice(half)) for each in _cast(_cut(part), kind)
+        ]
+
+
+def _cut(chunk: Any) -> Any:
+    return pa.concat_arrays([chunk])  # a cast of a slice would go over all that its lists and maps ever had
+
+
+def _joined(table: pa.Table) -> pa.Table:
+    """The table with one chunk a column if it has many small ones, which would slow down all that follows."""
+    chunks = table.column(0).num_chunks
+    return table.combine_chunks() if chunks > 1 and table.num_rows < chunks * _SMALL_ROWS else table
 
 
 # --- files ---
@@ -329,32 +344,74 @@ def _age(path: Path) -> tuple[str, str, int]:
 
 def _read_parts(parts: list[Part], selection: Selection) -> pa.Table:
     tables: list[pa.Table] = []
+    waiting: deque[tuple[Part, Future[pa.Table]]] = deque()
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="otlp-arrow-read") as pool:
         for part in parts:
-            table = _read_part(part, selection, pool)
-            if table is not None:
-                tables.append(table)
+            with _told(part):
+                for group in _groups(part, selection):
+                    waiting.append((part, _submit(pool, selection.apply, group)))
+                    if len(waiting) > _WORKERS:
+                        tables.append(_finished(*waiting.popleft()))
+        tables.extend(_finished(*each) for each in waiting)
     if tables:
         return selection.finish(tables, columns_known=True)
     return selection.finish([empty_table(selection.signal, dictionaries=selection.dictionaries)], False)
 
 
-def _read_part(part: Part, selection: Selection, pool: ThreadPoolExecutor) -> pa.Table | None:
-    """The wanted part of a file; None when it has no schema yet, or is gone."""
-    data = _map(part)
-    if data is None:
-        return None
+@contextlib.contextmanager
+def _told(part: Part) -> Iterator[None]:
+    """Makes an error of pyarrow's one that names the file."""
     try:
-        schema = pa.ipc.open_stream(data).schema
-        options = pa.ipc.IpcReadOptions(included_fields=selection.fields(schema))
-        reader = pa.ipc.open_stream(data, options=options)
-        _check(part, selection, reader.schema)
-        batches = [batch for batch in _in_order(reader, selection, pool) if batch.num_rows]
-        return pa.Table.from_batches(batches, schema=selection.schema(reader.schema))
+        yield
     except OtlpArrowError:
         raise
     except (pa.ArrowException, OSError) as error:
         raise InvalidDataError(f"{part.path} is no Arrow IPC stream, or is damaged: {error}") from error
+
+
+def _finished(part: Part, future: Future[pa.Table]) -> pa.Table:
+    with _told(part):
+        return future.result()
+
+
+def _submit(
+    pool: ThreadPoolExecutor, function: Callable[[pa.Table], pa.Table], table: pa.Table
+) -> Future[pa.Table]:
+    try:
+        return pool.submit(function, table)
+    except RuntimeError:  # the interpreter ends, and we are called by an atexit hook: no more threads
+        future: Future[pa.Table] = Future()
+        future.set_result(function(table))
+        return future
+
+
+def _groups(part: Part, selection: Selection) -> Iterator[pa.Table]:
+    """The fields that a selection needs of a file, in groups; none when it has no schema yet, or is gone.
+
+    A file without rows gives one table without rows, for its columns.
+    """
+    data = _map(part)
+    if data is None:
+        return
+    reader = pa.ipc.open_stream(data, options=_options())
+    fields = selection.fields(reader.schema)
+    if fields is not None:
+        reader = pa.ipc.open_stream(data, options=_options(fields))
+    _check(part, selection, reader.schema)
+    group: list[pa.RecordBatch] = []
+    rows = size = batches = 0
+    for batch in reader:
+        group.append(batch)
+        rows, size, batches = rows + batch.num_rows, size + batch.get_total_buffer_size(), batches + 1
+        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            yield pa.Table.from_batches(group, schema=reader.schema)
+            group, rows, size = [], 0, 0
+    if group or not batches:
+        yield pa.Table.from_batches(group, schema=reader.schema)
+
+
+def _options(fields: list[int] | None = None) -> Any:
+    return pa.ipc.IpcReadOptions(use_threads=False, included_fields=fields)
 
 
 def _map(part: Part) -> Any:
@@ -382,16 +439,3 @@ def _check(part: Part, selection: Selection, schema: pa.Schema) -> None:
     missing = wanted.difference(schema.names)
     if missing:
         raise InvalidDataError(f"{part.path} holds no {selection.signal}: it has no {sorted(missing)[0]}")
-
-
-def _in_order(
-    batches: Iterable[pa.RecordBatch], selection: Selection, pool: ThreadPoolExecutor
-) -> Iterator[pa.RecordBatch]:
-    """Applies the selection on the pool, with at most a few batches under way."""
-    waiting: deque[Future[pa.RecordBatch]] = deque()
-    for batch in batches:
-        waiting.append(pool.submit(selection.apply, batch))
-        if len(waiting) > _WORKERS:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -58,8 +58,14 @@ def unloaded(monkeypatch):
 @pytest.mark.usefixtures("unloaded")
 class TestLoading:
     def test_a_missing_library_is_told(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(_abi, "library_path", lambda: tmp_path / "libx.so")
-        with pytest.raises(LibraryNotFoundError, match=r"libx.so is missing"):
+        path = tmp_path / "otlp_arrow" / "_lib" / "libx.so"
+        monkeypatch.setattr(_abi, "library_path", lambda: path)
+        with pytest.raises(LibraryNotFoundError, match=r"libx.so is missing: .* no native library"):
+            _abi.load()
+        (tmp_path / "gocore").mkdir()
+        with pytest.raises(
+            LibraryNotFoundError, match=r"libx.so is missing: .* the source tree .* elsewhere"
+        ):
             _abi.load()
 
     def test_a_file_that_is_no_library_is_told(self, monkeypatch, tmp_path):

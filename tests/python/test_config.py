@@ -32,6 +32,8 @@ def test_listener():
     assert config.listener(None) == {"enabled": False}
     assert config.listener("a:1") == {"enabled": True, "endpoint": "a:1"}
     assert config.listener({"endpoint": "a:1"}) == {"endpoint": "a:1"}
+    with pytest.raises(ConfigError, match=r"4317 is no address"):
+        config.listener(4317)
 
 
 def test_nested_and_merge():

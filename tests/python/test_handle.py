@@ -66,6 +66,11 @@ def test_a_strided_view_is_copied(core, handle):
     assert core.calls[-1][1][2:4] == (b"abc", 3)
 
 
+def test_export_wants_bytes(handle):
+    with pytest.raises(TypeError, match=r"want the bytes of a request, as SerializeToString.* not str"):
+        handle.export("traces", "text")
+
+
 @pytest.mark.parametrize(("code", "error"), [(2, InvalidDataError), (6, OverloadedError), (1, InternalError)])
 def test_export_raises(core, handle, code, error):
     core.answers["oa_export"] = (code, "why")
@@ -114,10 +119,30 @@ def test_close_past_its_deadline_can_be_repeated(core, handle):
         handle.flush(1)
 
 
-def test_a_close_that_fails_is_done(core, handle):
-    core.answers["oa_close"] = (10, "disk")
+@pytest.mark.parametrize("act", ["flush", "close"])
+def test_a_failed_write_is_waited_out(core, handle, act):
+    core.answers[f"oa_{act}"] = [(10, "disk"), (8, "not yet"), (6, "full"), 0]
+    getattr(handle, act)(5)
+    assert [name for name, _ in core.calls].count(f"oa_{act}") == 4
+
+
+@pytest.mark.parametrize("timeout", [0.05, None])
+def test_a_write_that_goes_on_failing_is_told(core, handle, monkeypatch, timeout):
+    monkeypatch.setattr(_handle, "PATIENCE", 0.05)
+    core.answers |= {"oa_flush": (10, "disk"), "oa_close": (10, "disk")}
     with pytest.raises(IoError, match="disk"):
-        handle.close(1)
+        handle.flush(timeout)
+    with pytest.raises(IoError, match="disk"):
+        handle.close(timeout)
+    assert not handle.closed
+    core.answers["oa_close"] = 0
+    handle.close(1)
+    assert handle.closed
+
+
+def test_a_close_that_ctrl_c_met_at_its_end_is_done(core, handle):
+    core.answers["oa_close"] = (11, "handle 7 is not open")
+    handle.close(1)
     assert handle.closed
 
 

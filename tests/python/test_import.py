@@ -20,6 +20,12 @@ assert otlp_arrow._abi._library is None
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_import_is_quick():
+    code = "import time; start = time.perf_counter(); import otlp_arrow; print(time.perf_counter() - start)"
+    taken = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
+    assert min(taken) < 0.05
+
+
 def test_public_names():
     for name in otlp_arrow.__all__:
         assert getattr(otlp_arrow, name) is not None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from otlp_arrow import (
     ClosedError,
     ConfigError,
     InvalidDataError,
+    IoError,
     OtlpLibrary,
     empty_table,
     read_traces,
@@ -148,6 +151,18 @@ def test_settings_come_from_file_environment_and_keywords(monkeypatch, tmp_path)
         assert library.output_dir == tmp_path / "keyword"
 
 
+def test_a_relative_directory_stays_where_it_was(monkeypatch, tmp_path, trace_request):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with OtlpLibrary(output_dir="here") as library:
+        library.export_traces(trace_request("before"))
+        library.flush()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        library.export_traces(trace_request("after"))
+        assert library.traces()["name"].to_pylist() == ["before", "after"]
+    assert len(list((tmp_path / "here" / "otlp" / "traces").iterdir())) == 1
+
+
 def test_logs_of_the_core_reach_logging(caplog, tmp_path):
     caplog.set_level(logging.DEBUG, "otlp_arrow.core")
     with OtlpLibrary(output_dir=tmp_path, otlp_http="127.0.0.1:0", log={"level": "debug"}):
@@ -258,3 +273,108 @@ def test_the_table_is_json_ready(library, trace_request):
     assert json.loads(json.dumps(row)) == [
         {"name": "a", "service_name": "shop", "attributes": [["http.route", "/a"]]}
     ]
+
+
+def test_a_failed_write_is_tried_until_it_goes_well(tmp_path, trace_request):
+    with OtlpLibrary(output_dir=tmp_path) as library:
+        directory = tmp_path / "otlp" / "traces"
+        if directory.exists():
+            directory.rmdir()
+        directory.write_text("in the way")
+        library.export_traces(trace_request("late"))
+        with pytest.raises(IoError):
+            library.flush(timeout=0.5)
+        with pytest.raises(IoError):
+            library.close(timeout=0.2)
+        assert not library.closed
+        directory.unlink()
+    assert library.closed
+    assert read_traces(tmp_path)["name"].to_pylist() == ["late"]
+
+
+def test_data_that_cannot_be_written_at_exit_is_told(tmp_path, trace_request):
+    code = """
+import pathlib, sys
+from otlp_arrow import OtlpLibrary
+library = OtlpLibrary(output_dir=sys.argv[1])
+library.export_traces(bytes.fromhex(sys.argv[2]))
+directory = pathlib.Path(sys.argv[1], "otlp", "traces")
+if directory.exists():
+    directory.rmdir()
+directory.write_text("in the way")
+library.close.__func__.__defaults__ = (0.3,)
+"""
+    done = run(code, tmp_path, trace_request("lost").hex())
+    assert done.returncode == 0
+    assert "closed at exit, may have lost data" in done.stderr
+
+
+FORK = """
+import os, socket, sys
+from otlp_arrow import OtlpLibrary
+address = sys.argv[1] if sys.argv[1].startswith("unix:") else sys.argv[1] + ":0"
+library = OtlpLibrary(output_dir=sys.argv[2], otlp_http=address, otlp_grpc="127.0.0.1:0")
+endpoint = library.endpoints.otlp_http
+if address.startswith("unix:"):
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(endpoint.removeprefix("unix:"))
+else:
+    client = socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2])))
+client.settimeout(10)
+client.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+assert client.recv(4) == b"HTTP"  # so it was accepted
+while len(client.recv(65536)) == 65536:
+    pass
+mine = socket.create_server(("127.0.0.1", 0))  # the application's own, which stays
+gone, told = os.pipe()
+if not (child := os.fork()):
+    os.close(told)
+    assert mine.getsockname()
+    os.read(gone, 1)
+    os._exit(0)
+library.close()
+with OtlpLibrary(output_dir=sys.argv[2], otlp_http=endpoint, otlp_grpc=library.endpoints.otlp_grpc):
+    pass  # the ports are free though the child lives
+assert client.recv(1) == b""  # nor does the child hold connections
+os.close(told)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "[::]", "unix:"])
+def test_a_forked_child_holds_no_ports(tmp_path, address):
+    if address == "[::]" and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    done = run(FORK, address + (f"{tmp_path}/s" if address == "unix:" else ""), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_library_that_nobody_holds_is_closed(tmp_path, trace_request):
+    library = OtlpLibrary(output_dir=tmp_path, otlp_http="127.0.0.1:0", write_interval_secs=3600)
+    address = library.endpoints.otlp_http
+    library.export_traces(trace_request("kept"))
+    held = [library]
+    del library
+    with pytest.warns(ResourceWarning, match="unclosed otlp_arrow library"):
+        held.clear()
+    assert read_traces(tmp_path)["name"].to_pylist() == ["kept"]
+    with OtlpLibrary(output_dir=tmp_path, otlp_http=address):
+        pass
+
+
+def test_a_library_cannot_be_pickled(library):
+    with pytest.raises(TypeError, match="give another one library"):
+        pickle.dumps(library)
+
+
+def test_two_libraries_in_one_process_are_apart(tmp_path, trace_request):
+    with (
+        OtlpLibrary(output_dir=tmp_path / "one", otlp_http="127.0.0.1:0") as one,
+        OtlpLibrary(output_dir=tmp_path / "two", otlp_http="127.0.0.1:0") as two,
+    ):
+        assert one.endpoints != two.endpoints
+        one.export_traces(trace_request("one"))
+        one.close()
+        two.export_traces(trace_request("two"))
+        assert two.traces()["name"].to_pylist() == ["two"]
+    assert read_traces(tmp_path / "one")["name"].to_pylist() == ["one"]

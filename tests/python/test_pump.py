@@ -27,7 +27,7 @@ def test_records_are_forwarded_until_the_end(caplog):
         {"time": "2026-01-02T03:04:05.123456789Z", "level": "WARN", "msg": "disk is full", "dir": "/x"},
         None,
         {"time": "odd", "level": "DEBUG", "msg": "not wanted"},
-        {"level": "ERROR", "msg": "no time"},
+        {"level": "ERROR", "msg": "no time", "at": {"a": "b"}},
     ]
 
     def read(handle):
@@ -39,7 +39,7 @@ def test_records_are_forwarded_until_the_end(caplog):
     _pump.start(7, read).join(timeout=5)
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("WARNING", "disk is full dir=/x"),
-        ("ERROR", "no time"),
+        ("ERROR", 'no time at={"a": "b"}'),
     ]
     first = caplog.records[0]
     assert first.fields == {"dir": "/x"}

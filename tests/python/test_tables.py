@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pyarrow as pa
@@ -7,8 +9,6 @@ import pytest
 
 from otlp_arrow import ConfigError, InvalidDataError, IoError, read_logs, read_metrics, read_traces, tables
 from otlp_arrow.tables import Selection, nanoseconds
-
-UTC = UTC
 
 
 def starts(table):
@@ -69,18 +69,96 @@ def test_nested_values_survive_a_filter(write, spans):
 
 
 def test_a_slice_is_made_plain(spans):
-    batch = spans(1, 2, 3).slice(1, 1)
-    assert tables.plain(batch.column("attributes")).to_pylist() == [[("k", "v1"), ("n", None)]]
-    assert tables.plain(batch.column("events")).to_pylist()[0][0]["name"] == "e"
+    for name in ("attributes", "events"):
+        column = pa.chunked_array([spans(1, 2, 3).slice(1, 1).column(name)])
+        (value,) = tables.plain(column, tables.plain_type(column.type)).to_pylist()
+        attributes = value if name == "attributes" else value[0]["attributes"]
+        assert attributes == [("k", "v1"), ("n", None)]
 
 
 def test_null_structs_and_lists_stay_null():
     text = pa.array(["a", "b"]).dictionary_encode()
     struct = pa.StructArray.from_arrays([text], names=["x"], mask=pa.array([True, False]))
-    assert tables.plain(struct).to_pylist() == [None, {"x": "b"}]
     kind = pa.list_(pa.field("item", pa.dictionary(pa.int32(), pa.utf8())))
     listed = pa.array([None, [], ["a", None]], kind)
-    assert tables.plain(listed).to_pylist() == [None, [], ["a", None]]
+    for column, values in ((struct, [None, {"x": "b"}]), (listed, [None, [], ["a", None]])):
+        made = tables.plain(pa.chunked_array([column]), tables.plain_type(column.type))
+        made.validate(full=True)
+        assert made.to_pylist() == values
+
+
+def test_text_over_2_gib_is_split_into_chunks(monkeypatch):
+    class Large(list):
+        """A chunk whose text fits into one only when it has at most two rows; and a column of it."""
+
+        chunks = property(lambda self: [self])
+
+        def slice(self, start, length=None):
+            return Large(self[start : None if length is None else start + length])
+
+        def cast(self, kind):
+            if len(self) > 2:
+                raise pa.ArrowInvalid("overflowed binary array capacity")
+            return pa.array(self, kind)
+
+    monkeypatch.setattr(tables, "_cut", lambda chunk: chunk)
+    made = tables.plain(Large("abcdefg"), pa.utf8())
+    assert made.to_pylist() == list("abcdefg")
+    assert made.num_chunks == 4
+    with pytest.raises(pa.ArrowInvalid):
+        tables.plain(pa.chunked_array([["a"]]), pa.int32())
+
+
+def test_a_slice_is_cut_to_its_own(spans):
+    cut = tables._cut(spans(1, 2, 3).column("attributes").slice(1, 1))
+    assert len(cut.keys) == 2
+    assert cut.to_pylist() == [[("k", "v1"), ("n", None)]]
+
+
+def test_small_batches_become_one_chunk(write, spans):
+    table = read_traces(write(*[spans(n) for n in range(50)]))
+    table.validate(full=True)
+    assert {column.num_chunks for column in table.columns} == {1}
+    assert starts(table) == list(range(50))
+
+
+def test_groups_keep_the_order(write, spans, monkeypatch):
+    monkeypatch.setattr(tables, "_GROUP_ROWS", 3)
+    for seq in range(1, 6):
+        out = write(*[spans(10 * seq + n, 10 * seq + n) for n in range(5)], seq=seq)
+    assert starts(read_traces(out)) == [10 * seq + n for seq in range(1, 6) for n in range(5) for _ in "ab"]
+    assert starts(read_traces(out, since=23, until=31)) == [23, 23, 24, 24, 30, 30]
+    monkeypatch.setattr(tables, "_GROUP_BYTES", 1)
+    assert read_traces(out).num_rows == 50
+
+
+def test_a_fault_on_the_way_names_its_file(write, spans, monkeypatch):
+    out = write(spans(1), seq=1)
+    write(spans(2), seq=2)
+
+    def fail(self, table):
+        if starts(table) == [2]:
+            raise pa.ArrowInvalid("odd")
+        return table
+
+    monkeypatch.setattr(Selection, "apply", fail)
+    with pytest.raises(InvalidDataError, match=r"_w1_2.arrows is no Arrow IPC stream, or is damaged: odd"):
+        read_traces(out)
+
+
+def test_an_atexit_hook_may_read(write, spans):
+    code = """
+import atexit, sys
+from otlp_arrow import read_traces
+atexit.register(lambda: print(read_traces(sys.argv[1]).num_rows))
+"""
+    command = [sys.executable, "-c", code, str(write(spans(1, 2)))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+def test_no_columns_still_count_rows(write, spans):
+    assert read_traces(write(spans(1, 2), spans(3)), columns=[]).num_rows == 3
 
 
 @pytest.mark.parametrize("dictionaries", [True, False])
@@ -94,9 +172,9 @@ def test_service_filter(write, spans, dictionaries):
 
 
 def test_service_filter_on_plain_text():
-    batch = pa.RecordBatch.from_pydict({"service_name": ["a", "b", None]})
+    table = pa.table({"service_name": ["a", "b", None]})
     wanted = Selection.of("traces", None, None, "a", None, False)
-    assert wanted.apply(batch).to_pylist() == [{"service_name": "a"}]
+    assert wanted.apply(table).to_pylist() == [{"service_name": "a"}]
 
 
 def test_columns_are_cut_and_ordered(write, spans):

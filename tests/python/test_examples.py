@@ -1,0 +1,50 @@
+"""What the README and examples/ tell users to run, run."""
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from otlp_arrow import OtlpLibrary, read_logs, read_traces
+
+
+def run(*arguments, cwd):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.fixture
+def readme(repository):
+    return (repository / "README.md").read_text()
+
+
+def test_quick_start(repository, tmp_path):
+    out = run(repository / "examples" / "quickstart.py", tmp_path, cwd=tmp_path)
+    assert "traces: 5 rows" in out
+    assert "logs: 5 rows" in out
+    assert "order 4 was paid" in out
+    assert "metrics: 1 rows" in out
+    (paid,) = set(read_logs(tmp_path)["severity_text"].to_pylist())
+    assert paid == "WARN"
+
+
+def test_python_of_the_readme(readme, tmp_path):
+    (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
+    assert "'name': 'POST /orders'" in run("-c", code, cwd=tmp_path)
+    assert read_traces(tmp_path / "telemetry").num_rows == 1
+
+
+def test_curl_of_the_readme(readme, library: OtlpLibrary):
+    (path, body) = re.findall(r"curl .+http://127.0.0.1:4318(\S+) -d '(.+?)'", readme, re.DOTALL)[0]
+    request = urllib.request.Request(
+        f"http://{library.endpoints.otlp_http}{path}", body.encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert json.load(answer) == {}
+    assert library.logs()["body"].to_pylist() == ["hello"]
