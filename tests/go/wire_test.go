@@ -230,7 +230,7 @@ func TestRefused(t *testing.T) {
 
 // TestNothingIsLost: from four connections, what is in the files is what was acknowledged.
 func TestNothingIsLost(t *testing.T) {
-	const connections, requests, items = 4, 50, 100 // 20,000 items
+	const connections, requests, items = 4, 500, 100 // 200,000 items of each signal
 	library := open(t)
 	at := library.Endpoints()
 	for _, signal := range signals {
@@ -243,9 +243,12 @@ func TestNothingIsLost(t *testing.T) {
 					send = dialHTTP(t, at["otlp_http"], "application/x-protobuf")
 				}
 				all.Go(func() {
-					maker := sample.New(int64(c), 1)
-					for range requests {
-						if err := send(t.Context(), signal, maker.Body(signal.String(), items)); err != nil {
+					maker, distinct := sample.New(int64(c), 1), [8][]byte{}
+					for i := range distinct {
+						distinct[i] = maker.Body(signal.String(), items)
+					}
+					for i := range requests {
+						if err := send(t.Context(), signal, distinct[i%len(distinct)]); err != nil {
 							t.Errorf("connection %d: %v", c, err)
 							continue
 						}

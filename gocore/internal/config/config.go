@@ -115,6 +115,7 @@ func (c *Config) validate() []error {
 func (c *Config) Ingest() ingest.Config {
 	return ingest.Config{
 		WriteIntervalSecs: c.WriteIntervalSecs, MaxPendingBytes: c.Queue.MaxBytes, MaxGrowthBytes: c.Limits.MaxDecodedBytes,
+		MaxBodyBytes: c.Limits.MaxRequestBytes,
 	}
 }
 

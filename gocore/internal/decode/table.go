@@ -10,6 +10,8 @@
 package decode
 
 import (
+	"runtime/debug"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
@@ -104,10 +106,17 @@ func (t *Table) Peak() int { return t.peak }
 
 // Decode adds a request's items, all of them or none. The body is not kept. The error
 // is a *fault.Error with the field's path.
-func (t *Table) Decode(body []byte) error {
+func (t *Table) Decode(body []byte) (err error) {
 	t.setMark()
 	rows := t.rows
-	err := t.request(body)
+	defer func() {
+		if cause := recover(); cause != nil { // a fault of ours must not take others' rows along
+			t.twoPasses = false
+			t.rewind(rows)
+			err = fault.New(fault.Internal, "decode "+t.signal.String(), "panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	err = t.request(body)
 	if err == errLate { //nolint:errorlint // never wrapped
 		t.rewind(rows)
 		t.setMark()

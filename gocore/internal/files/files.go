@@ -161,6 +161,31 @@ func (w *Writer) writeLocked(s otlp.Signal, o *output, bytes []byte) error {
 	return nil
 }
 
+// Aside keeps an OTLP request whose rows cannot be written as Arrow:
+//
+//	<dir>/otlp/aside/otlp_<signal>_<UTC YYYYmmdd_HHMMSS>_<writer>_<seq>.binpb
+func (w *Writer) Aside(s otlp.Signal, body []byte) (path string, err error) {
+	o := w.signals[s]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	dirMode, _ := mode(w.config.DirMode) // checked by Validate, as is the next
+	fileMode, _ := mode(w.config.FileMode)
+	dir := filepath.Join(w.root, "aside")
+	o.seq++
+	path = filepath.Join(dir, w.name(s, o.seq, w.now().UTC())+".binpb")
+	if err = makeDir(dir, dirMode|0o100); err == nil {
+		err = os.WriteFile(path, body, fileMode)
+	}
+	if err != nil {
+		return "", &fault.Error{Kind: fault.IO, Op: "set aside", Err: err}
+	}
+	return path, nil
+}
+
+func (w *Writer) name(s otlp.Signal, seq int, now time.Time) string {
+	return fmt.Sprintf("otlp_%s_%s_%s_%06d", s, now.Format("20060102_150405"), w.id, seq)
+}
+
 // dueLocked tells whether the file has reached its size or age, or is not there any more.
 func (w *Writer) dueLocked(o *output) bool {
 	age := w.now().Sub(o.opened)
@@ -204,7 +229,7 @@ func (w *Writer) beginLocked(s otlp.Signal, o *output, bytes []byte) error {
 	fileMode, _ := mode(w.config.FileMode) // checked by Validate
 	o.seq++
 	now := w.now().UTC()
-	name := fmt.Sprintf("otlp_%s_%s_%s_%06d%s", s, now.Format("20060102_150405"), w.id, o.seq, Suffix)
+	name := w.name(s, o.seq, now) + Suffix
 	path := filepath.Join(w.dir(s), name)
 	hidden := filepath.Join(w.dir(s), "."+name+".tmp")
 	file, err := os.OpenFile(hidden, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode) // below output_dir

@@ -557,6 +557,38 @@ func TestBatchOfAnotherSignal(t *testing.T) {
 	write(t, w, otlp.Traces, decoded(t, otlp.Traces, sample.New(1, 1).Body("traces", 3))) // the error does not stay
 }
 
+// TestAside: a request that cannot become Arrow is kept as it is, private, away from the tables.
+func TestAside(t *testing.T) {
+	w, _ := newWriter(t, Default(), t.TempDir(), newClock())
+	for range 2 {
+		path, err := w.Aside(otlp.Logs, []byte("request"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := os.ReadFile(path)
+		if err != nil || string(kept) != "request" {
+			t.Errorf("%q, %v", kept, err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v; want mode 0600", info.Mode(), err)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Join(w.root, "aside")); err != nil || len(entries) != 2 {
+		t.Errorf("%d files, %v; want 2", len(entries), err)
+	}
+	if files := list(t, w, otlp.Logs); len(files) != 0 {
+		t.Errorf("%v are taken for tables", files)
+	}
+	if err := os.RemoveAll(w.root); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.root, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.Aside(otlp.Logs, nil)
+	expectKind(t, err, fault.IO)
+}
+
 func TestFilesPassesOverOthers(t *testing.T) {
 	w, _ := newWriter(t, Default(), t.TempDir(), newClock())
 	if files := list(t, w, otlp.Logs); files == nil || len(files) != 0 {

@@ -31,7 +31,13 @@ type Config struct {
 	MaxPendingBytes int64
 	// MaxGrowthBytes bounds what one request may become.
 	MaxGrowthBytes int64
+	// MaxBodyBytes bounds a request; receivers that bound theirs share its setting.
+	MaxBodyBytes int64
 }
+
+// maxGrowth keeps a column within Arrow's 32-bit offsets: what gathers before a request is
+// sealed far below the rest of 2 GiB.
+const maxGrowth = 1 << 30
 
 // Validate lists every fault of the settings by the user's keys.
 func (c Config) Validate() []error {
@@ -42,27 +48,32 @@ func (c Config) Validate() []error {
 	if n := c.MaxPendingBytes; n < 1<<20 || n > 1<<40 {
 		faults = append(faults, fmt.Errorf("queue.max_bytes: %d is not within %d to %d", n, 1<<20, 1<<40))
 	}
-	if n := c.MaxGrowthBytes; n < 1<<20 || n > 1<<31-1 {
-		faults = append(faults, fmt.Errorf("limits.max_decoded_bytes: %d is not within %d to %d", n, 1<<20, 1<<31-1))
+	if n := c.MaxGrowthBytes; n < 1<<20 || n > maxGrowth {
+		faults = append(faults, fmt.Errorf("limits.max_decoded_bytes: %d is not within %d to %d", n, 1<<20, maxGrowth))
 	}
 	return faults
 }
 
-// Sink takes sealed batches. The batch is good until Write returns.
+// Sink takes sealed batches.
 type Sink interface {
+	// Write takes a batch, which is good until it returns. A fault of kind Internal says that
+	// trying again is in vain.
 	Write(signal otlp.Signal, batch arrow.RecordBatch) error
+	// Aside keeps the request that such a batch stands for, and says where.
+	Aside(signal otlp.Signal, body []byte) (path string, err error)
 }
 
 // Ingest is the stage.
 type Ingest struct {
-	lanes [otlp.Count]*lane
+	lanes   [otlp.Count]*lane
+	maxBody int64
 }
 
 var errClosed = errors.New("shutting down")
 
 // New makes the stage and starts a writer for each signal; Shutdown ends them.
 func New(config Config, sink Sink, log *slog.Logger) *Ingest {
-	in := &Ingest{}
+	in := &Ingest{maxBody: config.MaxBodyBytes}
 	for _, s := range otlp.Signals {
 		in.lanes[s] = newLane(s, config, sink, log, min(runtime.GOMAXPROCS(0), maxShards))
 	}
@@ -73,6 +84,9 @@ func New(config Config, sink Sink, log *slog.Logger) *Ingest {
 func (in *Ingest) Accept(_ context.Context, signal otlp.Signal, body []byte) error {
 	if signal >= otlp.Count {
 		return fault.New(fault.Invalid, "accept", "unknown signal %d", signal)
+	}
+	if limit := in.maxBody; int64(len(body)) > limit {
+		return fault.New(fault.TooLarge, "accept", "the request has %d bytes, more than max_request_bytes, %d", len(body), limit)
 	}
 	return in.lanes[signal].accept(body)
 }
@@ -94,6 +108,19 @@ func (in *Ingest) Flush(ctx context.Context, signals ...otlp.Signal) error {
 		}
 	}
 	return first
+}
+
+// Failure is why writing does not go on at present; nil when it does.
+func (in *Ingest) Failure() error {
+	for _, lane := range in.lanes {
+		lane.mu.Lock()
+		failure := lane.failure
+		lane.mu.Unlock()
+		if failure != nil {
+			return failure
+		}
+	}
+	return nil
 }
 
 // Shutdown refuses what comes from now on and writes what was accepted. It may be called

@@ -32,6 +32,9 @@ type fakeSink struct {
 	batches [otlp.Count][]int64
 	fail    [otlp.Count]int // so many Writes fail; negative is for ever
 	block   chan struct{}
+	broken  int64 // rows of batches that cannot be written; 0 is none
+	panics  bool  // and Write panics for them
+	asides  [][]byte
 }
 
 func (f *fakeSink) Write(s otlp.Signal, batch arrow.RecordBatch) error {
@@ -47,8 +50,21 @@ func (f *fakeSink) Write(s otlp.Signal, batch arrow.RecordBatch) error {
 		f.fail[s]--
 		return errSink
 	}
+	if f.broken != 0 && batch.NumRows() == f.broken {
+		if f.panics {
+			panic("broken")
+		}
+		return fault.New(fault.Internal, "encode", "broken")
+	}
 	f.batches[s] = append(f.batches[s], batch.NumRows())
 	return nil
+}
+
+func (f *fakeSink) Aside(_ otlp.Signal, body []byte) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asides = append(f.asides, body)
+	return "aside", nil
 }
 
 func (f *fakeSink) failNext(s otlp.Signal, times int) {
@@ -74,7 +90,7 @@ func (f *fakeSink) expect(t *testing.T, s otlp.Signal, rows int64, batches int) 
 }
 
 func testConfig() Config {
-	return Config{WriteIntervalSecs: 10, MaxPendingBytes: 64 << 20, MaxGrowthBytes: 256 << 20}
+	return Config{WriteIntervalSecs: 10, MaxPendingBytes: 64 << 20, MaxGrowthBytes: 256 << 20, MaxBodyBytes: 64 << 20}
 }
 
 // bubble runs a test in fake time; afterwards the stage is shut down.
@@ -375,6 +391,52 @@ func TestBadRequestLeavesEarlierOnes(t *testing.T) {
 	}
 }
 
+// TestBrokenBatchIsSetAside: what can never be written holds up nothing, and is not lost.
+func TestBrokenBatchIsSetAside(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		bubble(t, testConfig(), func(t *testing.T, in *Ingest, sink *fakeSink, log *bytes.Buffer) {
+			sink.broken, sink.panics = 2, panics
+			accept(t, in, otlp.Logs, emptyLogs(t, 2))
+			flush(t, in, otlp.Logs)
+			accept(t, in, otlp.Logs, emptyLogs(t, 3))
+			flush(t, in, otlp.Logs)
+			sink.expect(t, otlp.Logs, 3, 1)
+			if len(sink.asides) != 1 || !bytes.Equal(sink.asides[0], emptyLogs(t, 2)) {
+				t.Errorf("%x set aside, want the request of 2 records", sink.asides)
+			}
+			if !strings.Contains(log.String(), "path=aside") {
+				t.Errorf("the log does not tell where: %s", log)
+			}
+		})
+	}
+}
+
+// TestQueueCountsMemory: requests that become fifty times as much fill the queue accordingly.
+func TestQueueCountsMemory(t *testing.T) {
+	config := testConfig()
+	config.MaxPendingBytes = 64 << 20
+	bubble(t, config, func(t *testing.T, in *Ingest, sink *fakeSink, _ *bytes.Buffer) {
+		stop := make(chan struct{})
+		sink.block = stop
+		defer close(stop)
+		body := emptyLogs(t, 1<<15) // sealed at once
+		accepted := 0
+		for ; accepted < 100 && in.Accept(t.Context(), otlp.Logs, body) == nil; accepted++ {
+		}
+		if size := accepted << 15 * 256; size > 96<<20 {
+			t.Errorf("%d MiB of rows were accepted, queue.max_bytes is 64 MiB", size>>20)
+		}
+	})
+}
+
+func TestOversizedBodyIsRefused(t *testing.T) {
+	config := testConfig()
+	config.MaxBodyBytes = 1 << 10
+	bubble(t, config, func(t *testing.T, in *Ingest, _ *fakeSink, _ *bytes.Buffer) {
+		expectKind(t, in.Accept(t.Context(), otlp.Logs, longLog(t, 2<<10)), fault.TooLarge)
+	})
+}
+
 func TestBusyShardsAreWaitedFor(t *testing.T) {
 	sink := &fakeSink{}
 	in := New(testConfig(), sink, slog.New(slog.DiscardHandler))
@@ -405,10 +467,10 @@ func TestValidate(t *testing.T) {
 		{"interval high", func(c *Config) { c.WriteIntervalSecs = 3601 }, []string{"write_interval_secs: 3601 is not within 1 to 3600"}},
 		{"queue low", func(c *Config) { c.MaxPendingBytes = 9 }, []string{"queue.max_bytes: 9 is not within 1048576 to 1099511627776"}},
 		{"growth high", func(c *Config) { c.MaxGrowthBytes = 1 << 31 },
-			[]string{"limits.max_decoded_bytes: 2147483648 is not within 1048576 to 2147483647"}},
+			[]string{"limits.max_decoded_bytes: 2147483648 is not within 1048576 to 1073741824"}},
 		{"all", func(c *Config) { *c = Config{} }, []string{
 			"write_interval_secs: 0 is not within 1 to 3600", "queue.max_bytes: 0 is not within 1048576 to 1099511627776",
-			"limits.max_decoded_bytes: 0 is not within 1048576 to 2147483647"}},
+			"limits.max_decoded_bytes: 0 is not within 1048576 to 1073741824"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := testConfig()

@@ -2,12 +2,15 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/decode"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/encode"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
@@ -80,13 +83,32 @@ func (l *lane) accept(body []byte) error {
 	if l.closed.Load() {
 		return &fault.Error{Kind: fault.Closed, Op: "accept", Err: errClosed}
 	}
-	if err := sh.table.Decode(body); err != nil {
+	if err := l.decodeLocked(sh, body); err != nil {
 		return err
 	}
 	if sh.table.Size() >= sealBytes || sh.table.Rows() >= sealRows {
 		l.sealLocked(sh)
 	}
 	return nil
+}
+
+// decodeLocked adds a request to a shard's rows; the shard's lock is held.
+func (l *lane) decodeLocked(sh *shard, body []byte) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil { // not even taking the request back went well
+			l.log.Error("rows were lost to an internal error", "rows", sh.table.Rows(), "panic", cause, "stack", string(debug.Stack()))
+			sh.table = l.newTable()
+			err = fault.New(fault.Internal, "accept", "internal error, told in the log")
+		}
+	}()
+	err = sh.table.Decode(body)
+	if err != nil && fault.KindOf(err) == fault.Internal {
+		l.log.Error("a request was refused for an internal error", "error", err)
+	}
+	if err != nil && sh.table.Rows() == 0 && sh.table.Peak() > keepBytes {
+		sh.table = l.newTable()
+	}
+	return err
 }
 
 // admit refuses while too much waits to be written.
@@ -169,9 +191,10 @@ func (l *lane) writeNext() bool {
 	}
 	table := l.pending[0]
 	l.mu.Unlock()
-	batch := table.Batch()
-	err := l.sink.Write(l.signal, batch)
-	batch.Release()
+	err := l.put(table)
+	if ours, ok := errors.AsType[*fault.Error](err); ok && ours.Kind == fault.Internal {
+		err = l.setAside(table, err)
+	}
 	l.finish(table, err)
 	if err == nil {
 		return true
@@ -184,6 +207,44 @@ func (l *lane) writeNext() bool {
 	}
 }
 
+// put writes a table's rows.
+func (l *lane) put(table *decode.Table) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fault.New(fault.Internal, "write", "panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	batch := table.Batch()
+	defer batch.Release()
+	return l.sink.Write(l.signal, batch)
+}
+
+// setAside keeps rows that cannot be written, for a fault of ours, as the request that they
+// came from, so that they hold up nothing and nothing is deleted.
+func (l *lane) setAside(table *decode.Table, cause error) (err error) {
+	body, err := l.encode(table)
+	if err != nil {
+		l.log.Error("a batch could neither be written nor set aside", "rows", table.Rows(), "error", errors.Join(cause, err))
+		return nil
+	}
+	path, err := l.sink.Aside(l.signal, body)
+	if err == nil {
+		l.log.Error("a batch could not be written and was set aside as an OTLP request", "path", path, "error", cause)
+	}
+	return err
+}
+
+func (l *lane) encode(table *decode.Table) (body []byte, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fault.New(fault.Internal, "set aside", "panic: %v", cause)
+		}
+	}()
+	batch := table.Batch()
+	defer batch.Release()
+	return encode.Batch(nil, l.signal, batch)
+}
+
 // finish takes a written batch off the queue and tells who waits for it, or of the error.
 func (l *lane) finish(table *decode.Table, err error) {
 	l.mu.Lock()
@@ -194,7 +255,7 @@ func (l *lane) finish(table *decode.Table, err error) {
 		size := table.Size()
 		l.bytes -= int64(size)
 		l.written++
-		if len(l.pool) < len(l.shards) && size <= keepBytes {
+		if len(l.pool) < len(l.shards) && table.Peak() <= keepBytes {
 			table.Reset()
 			l.pool = append(l.pool, table)
 		}

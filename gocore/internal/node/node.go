@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/config"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
@@ -36,8 +37,9 @@ type Node struct {
 	names     []string
 	receivers []receiver
 
-	mu      sync.Mutex // guards stopped
-	stopped bool
+	drain   sync.Once
+	drained chan struct{} // closed when all is written
+	stopErr error         // of the drain, to be read after that
 }
 
 // Start opens files and listeners; nothing listens when it fails.
@@ -46,7 +48,7 @@ func Start(c config.Config, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{Config: c, log: log, files: writer}
+	n := &Node{Config: c, log: log, files: writer, drained: make(chan struct{})}
 	n.ingest = ingest.New(c.Ingest(), writer, log)
 	n.makeReceivers()
 	for _, r := range n.receivers {
@@ -100,21 +102,40 @@ func (n *Node) Files(ctx context.Context, signal otlp.Signal) ([]files.File, err
 	return n.files.Files(signal)
 }
 
-// Shutdown ends the listeners, writes what was accepted and closes the files. It may be
-// called twice, and again after its deadline passed.
+// receiversGrace is how long requests in flight may take once a stop began.
+const receiversGrace = 10 * time.Second
+
+// Shutdown ends the listeners, writes what was accepted and closes the files. It goes on past
+// ctx's deadline, which only bounds the waiting, so it may be called again; then, or at the
+// same time by another, it waits for the same stop.
 func (n *Node) Shutdown(ctx context.Context) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.stopped {
-		return nil
+	n.drain.Do(func() { go n.stop() })
+	select {
+	case <-n.drained:
+		return n.stopErr
+	case <-ctx.Done():
 	}
-	var errs []error
-	for _, r := range n.receivers {
-		errs = append(errs, r.Shutdown(ctx))
+	if err := n.ingest.Failure(); err != nil {
+		return err
 	}
-	if err := n.ingest.Shutdown(ctx); err != nil {
-		return errors.Join(append(errs, err)...)
+	return &fault.Error{Kind: fault.Timeout, Op: "shut down", Err: ctx.Err()}
+}
+
+func (n *Node) stop() {
+	defer close(n.drained)
+	ctx, cancel := context.WithTimeout(context.Background(), receiversGrace)
+	defer cancel()
+	var all sync.WaitGroup
+	errs := make([]error, len(n.receivers))
+	for i, r := range n.receivers {
+		all.Go(func() { errs[i] = r.Shutdown(ctx) })
 	}
-	n.stopped = true
-	return errors.Join(append(errs, n.files.Close())...)
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			n.log.Warn("a listener did not end in time", "error", err)
+		}
+	}
+	// Without a deadline: what was acknowledged is tried again as long as the process lives.
+	n.stopErr = errors.Join(n.ingest.Shutdown(context.Background()), n.files.Close())
 }

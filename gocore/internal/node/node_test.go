@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -199,6 +200,29 @@ func TestShutdownAgain(t *testing.T) {
 	}
 	if files, err := n.files.Files(otlp.Logs); err != nil || len(files) != 1 {
 		t.Errorf("%v, %v; want one file", files, err)
+	}
+}
+
+// TestShutdownDoesNotWaitForAnother: a second caller's deadline is its own.
+func TestShutdownDoesNotWaitForAnother(t *testing.T) {
+	c := settings(t)
+	n := start(t, c)
+	blocked := filepath.Join(c.OutputDir, "otlp", "logs")
+	if err := errors.Join(os.Remove(blocked), os.WriteFile(blocked, nil, 0o600), n.Accept(t.Context(), otlp.Logs, body(otlp.Logs))); err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan error)
+	go func() { first <- n.Shutdown(context.Background()) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := n.Shutdown(ctx); err == nil {
+		t.Error("the second Shutdown tells no error")
+	}
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-first; err != nil {
+		t.Errorf("the first Shutdown: %v", err)
 	}
 }
 

@@ -43,7 +43,7 @@ type Limits struct {
 // The ranges that Validate tells.
 const (
 	minRequestBytes = 1 << 10
-	maxRequestBytes = 1<<31 - 1 // gRPC's length prefix, and an int on 32-bit machines
+	maxRequestBytes = 1 << 30 // what gathers in a column has to stay within Arrow's 32-bit offsets
 	maxStreams      = 1 << 16
 )
 

@@ -27,7 +27,7 @@ func TestValidateTellsEveryFault(t *testing.T) {
 		`[h.endpoint: "x" is neither host:port, [::1]:port nor unix:/path h.tls.key_file: is empty, and h.tls.cert_file needs it h.auth.api_keys[0]: is empty]`: Endpoint{
 			Enabled: true, Endpoint: "x", TLS: secure.TLSConfig{CertFile: "c"}, Auth: secure.KeyConfig{APIKeys: secure.Secrets([]string{""})}}.Validate("h"),
 		`[]`: HTTPConfig{CORSAllowedOrigins: []string{"https://a.b:80"}}.Validate("h"),
-		`[l.max_request_bytes: 5 is not within 1024 to 2147483647 l.max_inflight_bytes: 9 is less than twice max_request_bytes, 10]`: Limits{5, 9}.Validate("l"),
+		`[l.max_request_bytes: 5 is not within 1024 to 1073741824 l.max_inflight_bytes: 9 is less than twice max_request_bytes, 10]`: Limits{5, 9}.Validate("l"),
 	} {
 		if got := fmt.Sprint(faults); got != want {
 			t.Errorf("%s\nwant %s", got, want)
