@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -145,12 +146,12 @@ func TestCrashAnywhere(t *testing.T) {
 		t.Run(fmt.Sprintf("sync=%v", durable), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l, disk := newLedger(durable), memfs.New()
-				crashes := 0
+				var crashes atomic.Int64
 				disk.SetHook(func(op memfs.Op) error {
 					if !op.Kind.Changes() {
 						return nil
 					}
-					crashes++
+					crashes.Add(1)
 					l.inspectAll(t, disk, uint64(op.N))
 					if op.Kind == memfs.Write {
 						l.inspect(t, torn(t, disk, op), memfs.KillNine(), false)
@@ -160,8 +161,8 @@ func TestCrashAnywhere(t *testing.T) {
 				noError(t, story(l, disk))
 				disk.SetHook(nil)
 				l.inspectAll(t, disk, 0)
-				if crashes < 20 || len(l.acked) != 9 {
-					t.Errorf("%d crashes, %d records", crashes, len(l.acked))
+				if crashes.Load() < 20 || len(l.acked) != 9 {
+					t.Errorf("%d crashes, %d records", crashes.Load(), len(l.acked))
 				}
 			})
 		})
@@ -187,12 +188,12 @@ func TestErrorAnywhere(t *testing.T) {
 // errorAt makes the n-th changing call and some after it fail, and tells whether there was none.
 func errorAt(t *testing.T, durable bool, failing, lasting int) bool {
 	l, disk := newLedger(durable), memfs.New()
-	calls := 0
+	var count atomic.Int64 // the committer makes calls too
 	disk.SetHook(func(op memfs.Op) error {
 		if !op.Kind.Changes() && op.Kind != memfs.Close && op.Kind != memfs.Chmod {
 			return nil
 		}
-		calls++
+		calls := int(count.Add(1))
 		if calls >= failing && op.Kind.Changes() {
 			l.inspectAll(t, disk, uint64(op.N))
 		}
@@ -210,7 +211,7 @@ func errorAt(t *testing.T, durable bool, failing, lasting int) bool {
 	if len(l.acked) == 0 && err == nil {
 		t.Fatalf("nothing was acknowledged after call %d failed", failing)
 	}
-	return calls < failing
+	return int(count.Load()) < failing
 }
 
 // TestModel: any order of calls, errors and crashes.

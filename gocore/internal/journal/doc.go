@@ -53,6 +53,8 @@
 // pages may be lost, whatever a later one says. The next append begins a new one, at most
 // four times a second. In between the same error is returned at once.
 //
+// A directory that somebody removed is made again; Release looks for it.
+//
 // # Goroutines
 //
 // A Journal may be used by several goroutines; appends take turns, and the body's checksum is

@@ -31,6 +31,15 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// TestForeignSalt: a record of another segment is none here.
+func TestForeignSalt(t *testing.T) {
+	var b [recordHeader]byte
+	recordHead{position: 1}.put(b[:], 5)
+	if _, ok := decodeRecord(b[:], 6); ok {
+		t.Error("a header with another salt passes")
+	}
+}
+
 func TestSegmentHeader(t *testing.T) {
 	good := segmentHeader{salt: 1, first: 1}
 	tests := []struct {

@@ -12,8 +12,7 @@ import (
 )
 
 // FuzzReader reads two segments of any bytes. Whatever they are, reading ends without a panic,
-// no byte is in two records, and what was read first is not changed by what comes later unless
-// it shares the buffer, as told.
+// positions increase, and no byte is in two records.
 func FuzzReader(f *testing.F) {
 	disk, _ := written(f)
 	var names []string

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
-	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,13 +34,12 @@ type Journal struct {
 	stopping sync.Once
 	stopped  error // of the last sync; set before stopping is done
 
-	ending sync.Mutex // guards lock
-	lock   io.Closer  // nil once it was given back
-
+	ending  sync.Mutex // one Close or Discard at a time, taken before reaping and mu
 	reaping sync.Mutex // one remover at a time, taken before mu; guards removal
 	removal trouble
 
 	mu       sync.Mutex // guards what follows
+	lock     io.Closer  // nil once it was given back
 	closed   bool
 	active   *segment   // the last of segments, nil: the next append makes one
 	segments []*segment // oldest first
@@ -100,44 +97,6 @@ func Create(disk fsys.FS, dir string, c Config, log *slog.Logger) (*Journal, err
 	return j, nil
 }
 
-// makeDir takes the lock first: who sees the directory finds it locked.
-func makeDir(disk fsys.FS, dir string, c Config) (io.Closer, error) {
-	root := filepath.Dir(dir)
-	if err := fsys.MkdirAll(disk, root, c.DirMode|0o100); err != nil {
-		return nil, err
-	}
-	if _, err := disk.Stat(dir); err == nil {
-		return nil, fs.ErrExist // its lock file stays as it is
-	}
-	lock, err := disk.Lock(lockName(dir))
-	if err != nil {
-		return nil, err
-	}
-	if err = fillDir(disk, dir, c); err != nil {
-		_ = disk.Remove(lockName(dir)) // the first error counts
-		_ = lock.Close()
-		return nil, err
-	}
-	return lock, nil
-}
-
-func fillDir(disk fsys.FS, dir string, c Config) error {
-	if err := chmod(disk, lockName(dir), c.FileMode); err != nil {
-		return err
-	}
-	if err := disk.Mkdir(dir, c.DirMode|0o100); err != nil {
-		return err
-	}
-	if !c.Sync {
-		return nil
-	}
-	if err := disk.SyncDir(filepath.Dir(dir)); err != nil {
-		_ = disk.Remove(dir) // the first error counts
-		return err
-	}
-	return nil
-}
-
 // Next is the position that the next record will get.
 func (j *Journal) Next() uint64 { return j.next.Load() }
 
@@ -169,7 +128,7 @@ func (j *Journal) Close() error {
 	defer j.ending.Unlock()
 	j.reaping.Lock() // what is being removed is removed before another may read
 	defer j.reaping.Unlock()
-	j.unlockLocked()
+	j.unlock()
 	return err
 }
 
@@ -179,10 +138,10 @@ func (j *Journal) Discard() error {
 	err := j.stop()
 	j.ending.Lock()
 	defer j.ending.Unlock()
-	if j.lock == nil {
+	if !j.locked() {
 		return nil
 	}
-	defer j.unlockLocked()
+	defer j.unlock()
 	if !j.empty() {
 		return &fault.Error{Kind: fault.Internal, Op: "discard the journal", Field: j.dir, Err: errors.Join(ErrUnreleased, err)}
 	}
@@ -201,8 +160,15 @@ func (j *Journal) empty() bool {
 	return j.released >= j.next.Load()
 }
 
-// unlockLocked is under ending.
-func (j *Journal) unlockLocked() {
+func (j *Journal) locked() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lock != nil
+}
+
+func (j *Journal) unlock() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.lock != nil {
 		_ = j.lock.Close() // an empty file
 		j.lock = nil

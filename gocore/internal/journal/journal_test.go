@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -439,6 +440,88 @@ func TestDiskFull(t *testing.T) {
 	})
 }
 
+// TestLeftover: an abandoned segment that cannot be removed at once is later. Until then its
+// record, which is whole but was never acknowledged, is not read.
+func TestLeftover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := memfs.New()
+		j := create(t, disk, Config{SegmentBytes: 100})
+		put(t, j, 1, 100)
+		writes := 0
+		disk.SetHook(func(op memfs.Op) error {
+			if op.Kind == memfs.Write {
+				writes++
+			}
+			if op.Kind == memfs.Remove || writes == 2 { // the header is written, the record fails
+				return &memfs.ShortWriteError{N: len(op.Data), Err: syscall.EIO}
+			}
+			return nil
+		})
+		_, err := j.Append(signalOf(2), body(2, 100))
+		wantError(t, err, fault.IO, syscall.EIO)
+		disk.SetHook(nil)
+		pause()
+		put(t, j, 3, 100)
+		got, damage := read(t, disk.Clone(memfs.KillNine()), where)
+		expectIDs(t, got, 1, 3)
+		if len(damage) != 0 || len(segments(t, disk, where)) != 3 {
+			t.Errorf("%d segments, damage %v", len(segments(t, disk, where)), damage)
+		}
+		j.Release(3)
+		if got := len(segments(t, disk, where)); got != 1 || j.Stats().Segments != 1 {
+			t.Errorf("%d segments are left", got)
+		}
+	})
+}
+
+// TestDirectoryRemoved: the journal goes on in a new directory under a lock, as soon as it
+// notices.
+func TestDirectoryRemoved(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("what is open cannot be removed there")
+	}
+	for name, gone := range map[string]func(root, dir string) error{
+		"all":           func(root, _ string) error { return os.RemoveAll(root) },
+		"the directory": func(_, dir string) error { return os.RemoveAll(dir) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := filepath.Join(t.TempDir(), "root")
+			dir := filepath.Join(root, "writer")
+			j, err := Create(fsys.OS{}, dir, Config{Sync: true}, quiet())
+			noError(t, err)
+			put(t, j, 1, 100)
+			noError(t, gone(root, dir))
+			j.Release(1)
+			if position := put(t, j, 2, 100); position != 2 {
+				t.Errorf("position %d", position)
+			}
+			_, err = Open(fsys.OS{}, dir, quiet())
+			wantError(t, err, fault.IO, fsys.ErrLocked)
+			noError(t, j.Close())
+			got, damage := read(t, fsys.OS{}, dir)
+			expectIDs(t, got, 2)
+			if len(damage) != 0 {
+				t.Errorf("damage %v", damage)
+			}
+		})
+	}
+}
+
+// TestRemakeFails: then the next append tries again.
+func TestRemakeFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := memfs.New()
+		j := create(t, disk, Config{})
+		noError(t, disk.Remove(where))
+		failing(disk, memfs.Mkdir)
+		_, err := j.Append(otlp.Logs, body(2, 16))
+		wantError(t, err, fault.IO, syscall.EIO)
+		disk.SetHook(nil)
+		pause()
+		put(t, j, 1, 100)
+	})
+}
+
 func TestConcurrentAppends(t *testing.T) {
 	for _, durable := range []bool{false, true} {
 		const writers, each = 8, 50
@@ -488,7 +571,7 @@ func TestDead(t *testing.T) {
 		t.Errorf("dead: %q, %v", dead, err)
 	}
 	disk.SetHook(func(op memfs.Op) error {
-		if op.Kind == memfs.Lock && op.Name == "/root/a.lock" {
+		if op.Kind == memfs.Lock && op.Name == lockName("/root/a") {
 			return syscall.EACCES
 		}
 		return nil

@@ -4,10 +4,12 @@ package journal
 // shrinks and a busy one does not begin a segment for every few records.
 const cutBytes = 64 << 10
 
-// Release tells that everything below a position may go. Whole segments go, oldest first.
+// Release tells that everything below a position may go. Whole segments go, oldest first. It
+// also looks whether the active one is still in its place.
 func (j *Journal) Release(below uint64) {
 	j.mu.Lock()
 	j.released = max(j.released, min(below, j.next.Load()))
+	j.missLocked()
 	j.mu.Unlock()
 	j.cut(min(cutBytes, j.config.SegmentBytes/2))
 	j.reap()
