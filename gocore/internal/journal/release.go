@@ -1,0 +1,75 @@
+package journal
+
+// cutBytes is from where an entirely released segment is ended early, so that an idle journal
+// shrinks and a busy one does not begin a segment for every few records.
+const cutBytes = 64 << 10
+
+// Release tells that everything below a position may go. Whole segments go, oldest first. It
+// also looks whether the active one is still in its place.
+func (j *Journal) Release(below uint64) {
+	j.mu.Lock()
+	j.released = max(j.released, min(below, j.next.Load()))
+	j.missLocked()
+	j.mu.Unlock()
+	j.cut(min(cutBytes, j.config.SegmentBytes/2))
+	j.reap()
+}
+
+// cut ends the active segment if it is entirely released and at least this long.
+func (j *Journal) cut(least int64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := j.active
+	if s == nil || s.last == 0 || s.last >= j.released || s.end < least {
+		return false
+	}
+	j.sealLocked(s)
+	return true
+}
+
+// reap removes the segments that may go. After an error the next call tries again: a gap
+// among the segments would look like a loss to a reader.
+func (j *Journal) reap() {
+	j.reaping.Lock()
+	defer j.reaping.Unlock()
+	for s := j.oldestReleased(); s != nil; s = j.oldestReleased() {
+		if err := removeFile(j.disk, s.path); err != nil {
+			if j.removal.begin(err) {
+				j.log.Error("a released journal segment cannot be removed; it is tried again", "error", err)
+			}
+			return
+		}
+		if j.removal.end() {
+			j.log.Info("removing journal segments goes on")
+		}
+		j.drop(s)
+	}
+}
+
+// oldestReleased is the oldest segment if it may go, closed. Once the journal is closed it is
+// its next reader's.
+func (j *Journal) oldestReleased() *segment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed || len(j.segments) == 0 {
+		return nil
+	}
+	s := j.segments[0]
+	if !s.sealed || s.pinned || s.last >= j.released {
+		return nil
+	}
+	if s.failed == nil {
+		s.synced = s.last // its followers have it: who waits need not wait on
+	}
+	_ = s.closeFile() // it is about to be removed
+	return s
+}
+
+// drop forgets a segment that was removed.
+func (j *Journal) drop(s *segment) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.segments[0] = nil
+	j.segments = j.segments[1:]
+	j.size -= s.disk
+}
