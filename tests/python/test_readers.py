@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
-from otlp_arrow import OtlpLibrary
+from otlp_arrow import ConfigError, OtlpLibrary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,3 +73,21 @@ def test_duckdb(path: Path) -> None:
     assert connection.sql("select events[1].attributes['k'] from spans limit 1").fetchall() == [("v",)]
     assert connection.sql("select name from spans order by name limit 1").fetchall() == [("n",)]
     del spans
+
+
+def test_promoted_columns(tmp_path: Path) -> None:
+    """Files with and without promoted columns are one table, and the value stays in the map."""
+    with OtlpLibrary(output_dir=tmp_path) as library:
+        library.export_traces(spans_request(0))
+    with OtlpLibrary(output_dir=tmp_path, files={"promote": ["http", "nul:string"]}) as library:
+        library.export_traces(spans_request(1))
+        table = library.traces()
+    assert table["http_route"].to_pylist() == [None, None, "/x", None]
+    assert table["nul"].to_pylist() == [None, None, "x1\0", None]
+    assert dict(table["attributes"][2].as_py())["http.route"] == "/x"
+    assert table.schema.field("http_route").metadata == {b"promoted_from": b"attributes[http.route]"}
+
+
+def test_a_clash_of_promoted_columns_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"files\.promote.*column name already"):
+        OtlpLibrary(output_dir=tmp_path, files={"promote": ["name"]})

@@ -115,7 +115,7 @@ func (c *Config) validate() []error {
 func (c *Config) Ingest() ingest.Config {
 	return ingest.Config{
 		WriteIntervalSecs: c.WriteIntervalSecs, MaxPendingBytes: c.Queue.MaxBytes, MaxGrowthBytes: c.Limits.MaxDecodedBytes,
-		MaxBodyBytes: c.Limits.MaxRequestBytes,
+		MaxBodyBytes: c.Limits.MaxRequestBytes, Promoted: c.Files.Promotions(),
 	}
 }
 

@@ -229,18 +229,6 @@ func (a *attrs) closeN(n int) {
 	a.types.AppendIndexN(a.typesAt, n)
 }
 
-// stringOf is the present row's text for a key whose value is a string.
-func (a *attrs) stringOf(key string) ([]byte, bool) {
-	for i := a.from; i < a.to; i++ {
-		k, _ := a.keys.IndexAt(i)
-		if a.letters[i-a.from] == 's' && string(a.keys.Dict.Text(k)) == key {
-			v, _ := a.values.IndexAt(i)
-			return a.values.Dict.Text(v), true
-		}
-	}
-	return nil, false
-}
-
 // keyValue takes a KeyValue apart; has tells whether a value was there, even an empty one.
 func (s *Stats) keyValue(b []byte) (key, value []byte, has bool, err error) {
 	if key, value, ok := shortKeyValue(b); ok {

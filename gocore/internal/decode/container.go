@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
 
@@ -27,12 +28,12 @@ type common struct {
 	resource     part
 	scope        part
 
-	serviceName, serviceNamespace, serviceInstance promoted
-	entities                                       column.List
-	entityURL, entityType                          column.Text
-	idKeys, descriptionKeys                        column.List
-	idKey, descriptionKey                          column.Plain
-	entitySize                                     int // of the present resource, in bytes
+	promoted                promoter // from the resource
+	entities                column.List
+	entityURL, entityType   column.Text
+	idKeys, descriptionKeys column.List
+	idKey, descriptionKey   column.Plain
+	entitySize              int // of the present resource, in bytes
 
 	scopeName, scopeVersion column.Text
 	scopeNameAt, versionAt  int32
@@ -49,14 +50,6 @@ type part struct {
 	rows      int // rows of the present one
 	hash      uint64
 	hashed    bool // hash is the present one's identity
-}
-
-// promoted is a typed copy of a resource attribute.
-type promoted struct {
-	key  string
-	col  column.Text
-	at   int32
-	null bool
 }
 
 func (c *common) bind(t *Table, named *columns) {
@@ -76,10 +69,9 @@ func (c *common) bind(t *Table, named *columns) {
 	named.add("scope_dropped_attributes_count", &c.scope.dropped)
 	named.add("scope_schema_url", &c.scope.url)
 	named.add("duplicate_attributes", &c.duplicates)
-	c.serviceName.key, c.serviceNamespace.key, c.serviceInstance.key = "service.name", "service.namespace", "service.instance.id"
-	named.add("service_name", &c.serviceName.col)
-	named.add("service_namespace", &c.serviceNamespace.col)
-	named.add("service_instance_id", &c.serviceInstance.col)
+	for _, p := range schema.Services() {
+		c.promoted.add(named, p)
+	}
 }
 
 // levels says what is done at both levels, once the item's function is known.
@@ -117,7 +109,7 @@ type level struct {
 	part            *part
 	read            func(head []byte) error
 	each            func(contained []byte) error
-	end             func()
+	end             func() error
 }
 
 // errLate asks for a second try in two passes, see container.
@@ -177,8 +169,7 @@ func (t *Table) endContainer(l *level, url []byte) (err error) {
 	if l.part.urlAt, err = l.part.url.Index(url); err != nil {
 		return in("schema_url", err)
 	}
-	l.end()
-	return nil
+	return l.end()
 }
 
 // heads is the container's resource or scope, merged of all its parts.
@@ -217,26 +208,21 @@ func (p *part) fill(t *Table) (n int) {
 	return n
 }
 
-func (p *promoted) fill(n int) {
-	if p.null {
-		p.col.AppendNulls(n)
-	} else {
-		p.col.AppendIndexN(p.at, n)
+func (c *common) endResource() error {
+	n := c.resource.rows
+	if err := c.promoted.fill(&c.resource.attrs, n); err != nil {
+		return err
 	}
-}
-
-func (c *common) endResource() {
-	n := c.resource.fill(c.table)
+	c.resource.fill(c.table)
 	c.fillEntities(n)
-	c.serviceName.fill(n)
-	c.serviceNamespace.fill(n)
-	c.serviceInstance.fill(n)
+	return nil
 }
 
-func (c *common) endScope() {
+func (c *common) endScope() error {
 	n := c.scope.fill(c.table)
 	c.scopeName.AppendIndexN(c.scopeNameAt, n)
 	c.scopeVersion.AppendIndexN(c.versionAt, n)
+	return nil
 }
 
 // readResource reads Resource { repeated KeyValue attributes = 1; uint32 dropped = 2; repeated EntityRef = 3 }.
@@ -268,25 +254,7 @@ func (c *common) readResource(b []byte) error {
 	if err := c.table.end(&cur); err != nil {
 		return err
 	}
-	if err := res.attrs.finish(-1); err != nil {
-		return err
-	}
-	return c.promote()
-}
-
-func (c *common) promote() error {
-	for _, p := range []*promoted{&c.serviceName, &c.serviceNamespace, &c.serviceInstance} {
-		text, ok := c.resource.attrs.stringOf(p.key)
-		p.null = !ok
-		if !ok {
-			continue
-		}
-		var err error
-		if p.at, err = p.col.Index(text); err != nil {
-			return err
-		}
-	}
-	return nil
+	return res.attrs.finish(-1)
 }
 
 // readScope reads InstrumentationScope { name = 1; version = 2; repeated KeyValue attributes = 3; uint32 dropped = 4 }.

@@ -100,6 +100,9 @@ func (l *logs) append(f *logFields) error {
 		t.bad = nil
 		return err
 	}
+	if err := t.promoted.fill(&l.attributes, 1); err != nil {
+		return err
+	}
 	l.attributes.close()
 	t.duplicate(&l.attributes)
 	return t.row()

@@ -326,6 +326,9 @@ func (m *metrics) finish(p *point) error {
 	if err := m.attributes.finish(-1); err != nil {
 		return err
 	}
+	if err := t.promoted.fill(&m.attributes, 1); err != nil {
+		return err
+	}
 	m.attributes.close()
 	t.duplicate(&m.attributes)
 	t.duplicate(&m.metadata)

@@ -143,6 +143,9 @@ func (s *spans) finish() error {
 	if err := s.attributes.finish(-1); err != nil {
 		return err
 	}
+	if err := t.promoted.fill(&s.attributes, 1); err != nil {
+		return err
+	}
 	s.attributes.close()
 	t.duplicate(&s.attributes)
 	s.events.close()

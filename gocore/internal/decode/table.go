@@ -49,6 +49,7 @@ type Table struct {
 	path    [3]string       // of the fields, for errors
 
 	common    common
+	promoted  promoter // from the items
 	rows      int
 	growth    int // estimate for the request being decoded
 	size      int // estimate for the rows since Reset
@@ -62,9 +63,9 @@ type Table struct {
 	rowDups []byte
 }
 
-// New makes an empty table for a signal.
-func New(signal otlp.Signal) *Table {
-	t := &Table{MaxGrowth: DefaultMaxGrowth, signal: signal, schema: schema.Of(signal)}
+// New makes an empty table for a signal, with further columns for what is promoted.
+func New(signal otlp.Signal, promoted ...schema.Promotion) *Table {
+	t := &Table{MaxGrowth: DefaultMaxGrowth, signal: signal, schema: schema.Of(signal, promoted...)}
 	named := columns{table: t, byName: map[string]column.Column{}}
 	var item func(b []byte) error
 	switch signal {
@@ -83,7 +84,14 @@ func New(signal otlp.Signal) *Table {
 	}
 	t.common.bind(t, &named)
 	t.common.levels(t.path, item)
-	t.columns = named.ordered(signal)
+	for _, p := range promoted {
+		if p.Resource {
+			t.common.promoted.add(&named, p)
+		} else {
+			t.promoted.add(&named, p)
+		}
+	}
+	t.columns = named.ordered(t.schema)
 	t.mark = make([]int, len(t.texts))
 	for _, text := range t.texts {
 		text.Dict.Grown, text.Dict.Stable = &t.growth, signal == otlp.Metrics
@@ -219,9 +227,9 @@ func (c *columns) nestedAttrs(a *attrs, name, field string) {
 	c.text(&a.types)
 }
 
-func (c *columns) ordered(signal otlp.Signal) []column.Column {
+func (c *columns) ordered(s *arrow.Schema) []column.Column {
 	all := make([]column.Column, 0, len(c.byName))
-	for _, described := range schema.Columns(signal) {
+	for _, described := range s.Fields() {
 		col, ok := c.byName[described.Name]
 		if !ok {
 			panic("decode: no column " + described.Name) // a fault of ours that any test meets

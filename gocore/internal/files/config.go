@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
 
 // Config is the files stage's settings.
@@ -17,6 +19,8 @@ type Config struct {
 	// FileMode and DirMode are octal permissions of what is made.
 	FileMode string `json:"file_mode" yaml:"file_mode"`
 	DirMode  string `json:"dir_mode" yaml:"dir_mode"`
+	// Promote are attributes that get a column of their own, and presets of such.
+	Promote []string `json:"promote" yaml:"promote"`
 }
 
 // Default keeps files private and rotates at 100 MiB or an hour.
@@ -28,6 +32,7 @@ const (
 	minRotateBytes = 64 << 10
 	maxRotateBytes = 1 << 40
 	maxRotateSecs  = 7 * 24 * 3600
+	maxPromote     = 100
 )
 
 // Validate lists every fault of the settings, which stand under key.
@@ -48,7 +53,20 @@ func (c Config) Validate(key string) []error {
 	if _, err := mode(c.DirMode); err != nil {
 		faults = append(faults, fmt.Errorf("%s.dir_mode: %w", key, err))
 	}
+	if _, wrong := schema.Promotions(c.Promote); len(wrong) > 0 {
+		for _, fault := range wrong {
+			faults = append(faults, fmt.Errorf("%s.promote: %w", key, fault))
+		}
+	} else if n := len(c.Promote); n > maxPromote {
+		faults = append(faults, fmt.Errorf("%s.promote: %d entries, more than %d", key, n, maxPromote))
+	}
 	return faults
+}
+
+// Promotions are the promoted columns, once the settings are checked.
+func (c Config) Promotions() []schema.Promotion {
+	all, _ := schema.Promotions(c.Promote)
+	return all
 }
 
 func mode(text string) (fs.FileMode, error) {

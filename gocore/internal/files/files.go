@@ -8,7 +8,7 @@
 //
 // A reader never sees half a batch: the file is first made longer by zeros, then all of the
 // batch but its first 8 bytes is written, then those. A new file gets its name only when its
-// first batch is whole. The writer's id is random and files are never reopened, so names do
+// first batch is whole. The writer's id is its start and a random number, and files are never reopened, so names do
 // not collide across restarts and processes.
 //
 // A Writer may be used by several goroutines; each signal has its own lock.
@@ -16,7 +16,6 @@ package files
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,9 +68,9 @@ type output struct {
 // New makes the directories below dir and tells, before any listener opens, when they
 // cannot be written.
 func New(config Config, dir string, log *slog.Logger, now func() time.Time) (*Writer, error) {
-	w := &Writer{config: config, root: filepath.Join(dir, "otlp"), log: log, now: now, id: writerID()}
+	w := &Writer{config: config, root: filepath.Join(dir, "otlp"), log: log, now: now, id: writerID(now())}
 	for _, s := range otlp.Signals {
-		encoder, err := newEncoder(config.Compression, schema.Of(s))
+		encoder, err := newEncoder(config.Compression, schema.Of(s, config.Promotions()...))
 		if err != nil {
 			return nil, &fault.Error{Kind: fault.Internal, Op: "make the schema of " + s.String(), Err: err}
 		}
@@ -83,10 +82,12 @@ func New(config Config, dir string, log *slog.Logger, now func() time.Time) (*Wr
 	return w, nil
 }
 
-func writerID() string {
+// writerID begins with the time, so that the files of writers which follow each other within a
+// second sort as they were written, and ends at random.
+func writerID(now time.Time) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return hex.EncodeToString(b[:])
+	return fmt.Sprintf("%013x%x", now.UnixMicro(), b)
 }
 
 // prepare makes a signal's directory and tries to write in it.

@@ -157,7 +157,7 @@ func expectKind(t testing.TB, err error, want fault.Kind) {
 }
 
 func TestNamesAndRotation(t *testing.T) {
-	name := regexp.MustCompile(`^otlp_logs_20250304_\d{6}_[0-9a-f]{8}_(\d{6})\.arrows$`)
+	name := regexp.MustCompile(`^otlp_logs_20250304_\d{6}_[0-9a-f]{21}_(\d{6})\.arrows$`)
 	for _, c := range []struct {
 		name   string
 		change func(*Config)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
 
 // Config is the stage's settings.
@@ -33,6 +34,8 @@ type Config struct {
 	MaxGrowthBytes int64
 	// MaxBodyBytes bounds a request; receivers that bound theirs share its setting.
 	MaxBodyBytes int64
+	// Promoted are attributes with a column of their own, checked by whose settings they are.
+	Promoted []schema.Promotion
 }
 
 // maxGrowth keeps a column within Arrow's 32-bit offsets: what gathers before a request is

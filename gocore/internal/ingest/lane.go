@@ -68,7 +68,7 @@ func newLane(s otlp.Signal, config Config, sink Sink, log *slog.Logger, shards i
 }
 
 func (l *lane) newTable() *decode.Table {
-	table := decode.New(l.signal)
+	table := decode.New(l.signal, l.config.Promoted...)
 	table.MaxGrowth = int(l.config.MaxGrowthBytes)
 	return table
 }

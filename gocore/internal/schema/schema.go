@@ -80,13 +80,3 @@ func concat(parts ...[]Column) []Column {
 
 // Columns lists a signal's columns in their order in the table.
 func Columns(s otlp.Signal) []Column { return tables[s] }
-
-// Of is a signal's Arrow schema, with version and signal in the metadata.
-func Of(s otlp.Signal) *arrow.Schema {
-	fields := make([]arrow.Field, len(tables[s]))
-	for i, c := range tables[s] {
-		fields[i] = arrow.Field{Name: c.Name, Type: c.Type, Nullable: c.Null != ""}
-	}
-	meta := arrow.NewMetadata([]string{VersionKey, SignalKey}, []string{Version, s.String()})
-	return arrow.NewSchema(fields, &meta)
-}

@@ -1,0 +1,161 @@
+package decode
+
+import (
+	"strconv"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
+)
+
+// promoter fills the columns that are typed copies of a map's attributes, from the row in the
+// map: so a repeated key's last value counts.
+type promoter struct {
+	columns []promoted
+	keys    []string
+	slots   []uint8 // by key index: which column, +1; 0 is not looked up yet, none is no column
+	cuts    uint32  // of the keys when slots were true
+	found   []int   // by column: the entry in the present row, -1 for none
+}
+
+const none = 255
+
+// promoted is a column that takes a copy of an attribute.
+type promoted interface {
+	// take appends the value n times; text is the map's, which null says is none.
+	take(letter byte, text []byte, n int) error
+	takeNulls(n int)
+}
+
+// add makes a promotion's column, of at most 254.
+func (p *promoter) add(named *columns, what schema.Promotion) {
+	var col promoted
+	switch what.Kind {
+	case 'i':
+		c := &promotedInt{}
+		named.add(what.Column, &c.col)
+		col = c
+	case 'd':
+		c := &promotedDouble{}
+		named.add(what.Column, &c.col)
+		col = c
+	case 'b':
+		c := &promotedBool{}
+		named.add(what.Column, &c.col)
+		col = c
+	default:
+		c := &promotedText{}
+		named.add(what.Column, &c.col)
+		col = c
+	}
+	p.columns, p.keys, p.found = append(p.columns, col), append(p.keys, what.Attribute), append(p.found, -1)
+}
+
+// fill appends the present row's values n times.
+func (p *promoter) fill(a *attrs, n int) error {
+	if len(p.columns) == 0 || n == 0 {
+		return nil
+	}
+	for i := range p.found {
+		p.found[i] = -1
+	}
+	for i := a.from; i < a.to; i++ {
+		if key, _ := a.keys.IndexAt(i); p.slot(a, key) != none {
+			p.found[p.slot(a, key)-1] = i
+		}
+	}
+	for i, col := range p.columns {
+		if p.found[i] < 0 {
+			col.takeNulls(n)
+			continue
+		}
+		if err := p.copyTo(col, a, p.found[i], n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *promoter) copyTo(col promoted, a *attrs, entry, n int) error {
+	index, null := a.values.IndexAt(entry)
+	if null {
+		col.takeNulls(n)
+		return nil
+	}
+	return col.take(a.letters[entry-a.from], a.values.Dict.Text(index), n)
+}
+
+// slot finds which column a key is copied to, and remembers it by the key's index.
+func (p *promoter) slot(a *attrs, key int32) uint8 {
+	if cuts := a.keys.Dict.Cuts(); cuts != p.cuts {
+		p.slots, p.cuts = p.slots[:0], cuts
+	}
+	for int(key) >= len(p.slots) {
+		p.slots = append(p.slots, 0)
+	}
+	if p.slots[key] == 0 {
+		p.slots[key] = none
+		for i, wanted := range p.keys {
+			if string(a.keys.Dict.Text(key)) == wanted {
+				p.slots[key] = uint8(i + 1) // at most 254
+			}
+		}
+	}
+	return p.slots[key]
+}
+
+type promotedText struct {
+	col   column.Text
+	guess int32
+}
+
+func (c *promotedText) takeNulls(n int) { c.col.AppendNulls(n) }
+
+func (c *promotedText) take(letter byte, text []byte, n int) (err error) {
+	if letter != 's' {
+		c.takeNulls(n)
+		return nil
+	}
+	if c.guess, err = likely(&c.col, c.guess, text); err == nil {
+		c.col.AppendIndexN(c.guess, n)
+	}
+	return err
+}
+
+type promotedInt struct{ col column.Fixed[int64] }
+
+func (c *promotedInt) takeNulls(n int) { c.col.AppendNulls(n) }
+
+func (c *promotedInt) take(letter byte, text []byte, n int) error {
+	if v, err := strconv.ParseInt(string(text), 10, 64); letter == 'i' && err == nil {
+		c.col.AppendN(v, n)
+	} else {
+		c.takeNulls(n)
+	}
+	return nil
+}
+
+type promotedDouble struct{ col column.Fixed[float64] }
+
+func (c *promotedDouble) takeNulls(n int) { c.col.AppendNulls(n) }
+
+func (c *promotedDouble) take(letter byte, text []byte, n int) error {
+	if v, err := strconv.ParseFloat(string(text), 64); letter == 'd' && err == nil {
+		c.col.AppendN(v, n)
+	} else {
+		c.takeNulls(n)
+	}
+	return nil
+}
+
+type promotedBool struct{ col column.Bool }
+
+func (c *promotedBool) takeNulls(n int) { c.col.AppendNulls(n) }
+
+func (c *promotedBool) take(letter byte, text []byte, n int) error {
+	if letter == 'b' {
+		c.col.AppendN(string(text) == "true", n)
+	} else {
+		c.takeNulls(n)
+	}
+	return nil
+}

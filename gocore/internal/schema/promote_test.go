@@ -1,0 +1,65 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+)
+
+func TestPromotions(t *testing.T) {
+	tests := []struct {
+		entries string
+		want    string // columns with their types, or the beginning of a fault
+	}{
+		{"", ""},
+		{"http.route", "http_route:s"},
+		{"retries:int sampled:bool load:double resource/k8s.pod.name:string", "retries:i sampled:b load:d k8s_pod_name:s"},
+		{"http http", "http_request_method:s http_route:s http_response_status_code:i url_path:s server_address:s server_port:i error_type:s"},
+		{"server.port:int db", "server_port:i db_system_name:s db_namespace:s db_collection_name:s db_operation_name:s db_query_text:s " +
+			"db_response_status_code:s server_address:s error_type:s"},
+		{"a.b a_b", `"a_b": column a_b is promoted from attributes[a.b] already`},
+		{"a resource/a", `"resource/a": column a is promoted from attributes[a] already`},
+		{"a a:int", `"a:int": column a is promoted from attributes[a] already`},
+		{"name", `"name": the tables have a column name already`},
+		{"metric.name", `"metric.name": the tables have a column metric_name already`},
+		{"a:float", `"a:float": want http, db, gen_ai`},
+		{":int", `":int": want http, db, gen_ai`},
+		{"scope/a", `"scope/a": want http, db, gen_ai`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.entries, func(t *testing.T) {
+			all, faults := Promotions(strings.Fields(tt.entries))
+			var got []string
+			for _, p := range all {
+				got = append(got, p.Column+":"+string(p.Kind))
+			}
+			if len(faults) == 1 && strings.HasPrefix(faults[0].Error(), tt.want) && strings.Contains(tt.want, `"`) {
+				return
+			}
+			if text := strings.Join(got, " "); text != tt.want || len(faults) > 0 {
+				t.Errorf("got %s, %v; want %s", text, faults, tt.want)
+			}
+		})
+	}
+}
+
+func TestPromotedColumnsNameTheirSource(t *testing.T) {
+	all, _ := Promotions([]string{"gen_ai", "resource/host.name"})
+	s := Of(otlp.Traces, all...)
+	for column, want := range map[string]string{
+		"service_name": "resource_attributes[service.name]", "gen_ai_usage_input_tokens": "attributes[gen_ai.usage.input_tokens]",
+		"host_name": "resource_attributes[host.name]",
+	} {
+		fields, ok := s.FieldsByName(column)
+		if !ok || !fields[0].Nullable {
+			t.Fatalf("column %s is missing or never null", column)
+		}
+		if got, _ := fields[0].Metadata.GetValue(PromotedFrom); got != want {
+			t.Errorf("%s is promoted from %q, want %q", column, got, want)
+		}
+	}
+	if last := s.Field(s.NumFields() - 1).Name; last != "host_name" {
+		t.Errorf("%s is the last column, want host_name", last)
+	}
+}
