@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -110,7 +111,8 @@ func FuzzCursor(f *testing.F) {
 			}
 			rest = rest[n:]
 		}
-		if !bad && c.Err() != nil && !strings.Contains(c.Err().Error(), "nested") {
+		// Two refusals are ours: deep groups, and field numbers inside groups, which protowire does not check.
+		if !bad && c.Err() != nil && !strings.Contains(c.Err().Error(), "nested") && !errors.Is(c.Err(), errField) {
 			t.Fatalf("protowire accepts %x, we say %v", b, c.Err())
 		}
 		if bad && c.Err() == nil {

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The checks that take too long for every change: bash .ci/long.sh [STEP...], by default all of them:
+#   fuzz     each fuzz target of the Go core, FUZZTIME (60s) each
+#   peers    CPU, latency and memory beside the Collector and rotel, and a steady load (needs a quiet machine)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n=== %s (%ss)\n' "$*" "$SECONDS"; }
+
+step_fuzz() {
+	local file target
+	for file in $(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do
+		for target in $(grep -ho '^func Fuzz[A-Za-z0-9]*' "$file" | cut -d' ' -f2); do
+			say "$target in $(dirname "$file")"
+			# Without a bound, minimizing an input that is only interesting can use up all the time.
+			go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-60s}" -fuzzminimizetime 1x |
+				tail -3
+		done
+	done
+}
+
+step_peers() {
+	say peers
+	python3 bench/peers.py
+	say "steady load"
+	python3 bench/peers.py --steady
+}
+
+steps=("$@")
+[[ $# -gt 0 ]] || steps=(fuzz peers)
+for step in "${steps[@]}"; do
+	"step_$step"
+done
+say "all passed: ${steps[*]}"
