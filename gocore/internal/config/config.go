@@ -16,6 +16,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/receive"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
@@ -32,6 +33,13 @@ type Config struct {
 	Limits            Limits             `json:"limits"`
 	Log               Log                `json:"log"`
 }
+
+// The levels of durability: what an acknowledgement means.
+const (
+	Memory = "memory" // decoded, and held in memory
+	Write  = "write"  // in the operating system's hands: survives the end of the process
+	Fsync  = "fsync"  // on the device: survives a loss of power
+)
 
 // Queue bounds what was accepted and is not yet in files.
 type Queue struct {
@@ -65,7 +73,7 @@ type Sources struct {
 // Default is the settings of a service that nobody configured.
 func Default() Config {
 	return Config{
-		OutputDir: "./telemetry", WriteIntervalSecs: 5, Durability: "memory",
+		OutputDir: "./telemetry", WriteIntervalSecs: 5, Durability: Write,
 		OTLPGRPC: receive.DefaultGRPC(), OTLPHTTP: receive.DefaultHTTP(), Files: files.Default(),
 		Queue:  Queue{MaxBytes: 256 << 20},
 		Limits: Limits{Limits: receive.DefaultLimits(), MaxDecodedBytes: 256 << 20},
@@ -101,7 +109,7 @@ func (c *Config) validate() []error {
 	if c.OutputDir == "" {
 		faults = append(faults, errors.New("output_dir: is empty"))
 	}
-	faults = append(faults, oneOf("durability", c.Durability, "memory")...)
+	faults = append(faults, oneOf("durability", c.Durability, Memory, Write, Fsync)...)
 	faults = append(faults, oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")...)
 	faults = append(faults, oneOf("log.format", c.Log.Format, "text", "json")...)
 	faults = append(faults, c.OTLPGRPC.Validate("otlp_grpc")...)
@@ -109,6 +117,13 @@ func (c *Config) validate() []error {
 	faults = append(faults, c.Files.Validate("files")...)
 	faults = append(faults, c.Limits.Validate("limits")...)
 	return append(faults, c.Ingest().Validate()...)
+}
+
+// Journal is the settings of the journal.
+func (c *Config) Journal() journal.Config {
+	return journal.Config{
+		MaxBytes: c.Queue.MaxBytes, Sync: c.Durability == Fsync, DirMode: c.Files.Directories(), FileMode: c.Files.Permissions(),
+	}
 }
 
 // Ingest is the settings of the ingest stage.

@@ -55,6 +55,8 @@ type Table struct {
 	size      int // estimate for the rows since Reset
 	peak      int // the largest size there was, with refused requests
 	mark      []int
+	markRows  int
+	markSize  int
 	markStats Stats
 	twoPasses bool // for resources and scopes that come late
 
@@ -116,17 +118,16 @@ func (t *Table) Peak() int { return t.peak }
 // is a *fault.Error with the field's path.
 func (t *Table) Decode(body []byte) (err error) {
 	t.setMark()
-	rows := t.rows
 	defer func() {
 		if cause := recover(); cause != nil { // a fault of ours must not take others' rows along
 			t.twoPasses = false
-			t.rewind(rows)
+			t.rewind(t.markRows)
 			err = fault.New(fault.Internal, "decode "+t.signal.String(), "panic: %v\n%s", cause, debug.Stack())
 		}
 	}()
 	err = t.request(body)
 	if err == errLate { //nolint:errorlint // never wrapped
-		t.rewind(rows)
+		t.rewind(t.markRows)
 		t.setMark()
 		t.twoPasses = true
 		err = t.request(body)
@@ -134,7 +135,7 @@ func (t *Table) Decode(body []byte) (err error) {
 	}
 	t.peak = max(t.peak, t.size+t.growth)
 	if err != nil {
-		t.rewind(rows)
+		t.rewind(t.markRows)
 		return asFault("decode "+t.signal.String(), err)
 	}
 	t.size += max(len(body), t.growth)
@@ -143,9 +144,16 @@ func (t *Table) Decode(body []byte) (err error) {
 
 func (t *Table) setMark() {
 	t.growth, t.bad, t.rowDups, t.markStats = 0, nil, t.rowDups[:0], t.Stats
+	t.markRows, t.markSize = t.rows, t.size
 	for i, text := range t.texts {
 		t.mark[i] = text.Dict.Len()
 	}
+}
+
+// Undo takes the request back that was decoded last, if nothing was done since.
+func (t *Table) Undo() {
+	t.rewind(t.markRows)
+	t.size = t.markSize
 }
 
 func (t *Table) rewind(rows int) {

@@ -63,6 +63,18 @@ func (c Config) Validate(key string) []error {
 	return faults
 }
 
+// Directories is the permission of directories, once the settings are checked.
+func (c Config) Directories() fs.FileMode {
+	bits, _ := mode(c.DirMode)
+	return bits | 0o100
+}
+
+// Permissions is the permission of files, once the settings are checked.
+func (c Config) Permissions() fs.FileMode {
+	bits, _ := mode(c.FileMode)
+	return bits
+}
+
 // Promotions are the promoted columns, once the settings are checked.
 func (c Config) Promotions() []schema.Promotion {
 	all, _ := schema.Promotions(c.Promote)

@@ -6,36 +6,48 @@
 //	                        | 0 0 0 0 ... |   the file, as the end of the stream
 //	                        ^ length
 //
-// A reader never sees half a batch: the file is first made longer by zeros, then all of the
-// batch but its first 8 bytes is written, then those. A new file gets its name only when its
-// first batch is whole. The writer's id is its start and a random number, and files are never reopened, so names do
-// not collide across restarts and processes.
+// A reader never sees half a write: the file is first made longer by zeros, then all of what
+// is written but its first 8 bytes, then those. A new file gets its name only when its first
+// batch is whole. The writer's id is its start and a random number, and files are never
+// reopened, so names do not collide across restarts and processes.
+//
+// # Exactly once
+//
+// What is written at a time are all of the signal's journal records from one position to the
+// next. Then a cursor {position, file, length, inode} is saved beside the journal, and only
+// then may those records go from it. With sync the order of syncs is the same: batches, the
+// file's name, the cursor. So after a crash:
+//
+//	records below the cursor's position    are in files up to the cursor's length
+//	bytes of its file beyond that length   are cut off, by eight zeros: Recover
+//	later files of the same writer         have nothing that counts and are removed: Recover
+//	records from the position on           are decoded again and written to a new file
+//
+// A write that fails is taken back in the same way, at once or before the next one, and all
+// of it is tried again in a new file. Files are not shortened: a reader may have them mapped,
+// and would be killed.
 //
 // A Writer may be used by several goroutines; each signal has its own lock.
 package files
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sort"
-	"strings"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
-
-// Suffix ends the name of every data file.
-const Suffix = ".arrows"
 
 // File is a data file and how many of its bytes hold whole batches.
 type File struct {
@@ -43,38 +55,41 @@ type File struct {
 	Length int64  `json:"length"`
 }
 
-// Writer writes the files of one node.
+// Options say whose files a Writer writes, and how durable they are.
+type Options struct {
+	// Writer is the id in the names, see NewID.
+	Writer string
+	// Cursors is the directory of the journals; "" keeps no cursors.
+	Cursors string
+	// Sync makes what was written durable before Write returns.
+	Sync bool
+}
+
+// Writer writes the files of one writer's id.
 type Writer struct {
 	config  Config
+	disk    fsys.FS
 	root    string
 	id      string
+	cursors string
+	sync    bool
 	log     *slog.Logger
 	now     func() time.Time
 	signals [otlp.Count]*output
 }
 
-// output is a signal's present file.
-type output struct {
-	mu      sync.Mutex // guards what follows
-	encoder *encoder
-	file    *os.File
-	path    string
-	length  int64
-	opened  time.Time
-	seq     int
-	torn    map[string]int64 // lengths of files that a failed write left longer
-}
-
 // New makes the directories below dir and tells, before any listener opens, when they
 // cannot be written.
-func New(config Config, dir string, log *slog.Logger, now func() time.Time) (*Writer, error) {
-	w := &Writer{config: config, root: filepath.Join(dir, "otlp"), log: log, now: now, id: writerID(now())}
+func New(config Config, disk fsys.FS, dir string, o Options, log *slog.Logger, now func() time.Time) (*Writer, error) {
+	w := &Writer{
+		config: config, disk: disk, root: Root(dir), id: o.Writer, cursors: o.Cursors, sync: o.Sync, log: log, now: now,
+	}
 	for _, s := range otlp.Signals {
 		encoder, err := newEncoder(config.Compression, schema.Of(s, config.Promotions()...))
 		if err != nil {
 			return nil, &fault.Error{Kind: fault.Internal, Op: "make the schema of " + s.String(), Err: err}
 		}
-		w.signals[s] = &output{encoder: encoder, torn: map[string]int64{}}
+		w.signals[s] = &output{encoder: encoder}
 		if err := w.prepare(s); err != nil {
 			return nil, &fault.Error{Kind: fault.Config, Op: "output_dir", Err: err}
 		}
@@ -82,84 +97,58 @@ func New(config Config, dir string, log *slog.Logger, now func() time.Time) (*Wr
 	return w, nil
 }
 
-// writerID begins with the time, so that the files of writers which follow each other within a
-// second sort as they were written, and ends at random.
-func writerID(now time.Time) string {
+// Root is where below an output directory everything of ours lies.
+func Root(dir string) string { return filepath.Join(dir, "otlp") }
+
+// NewID makes a writer's id. It begins with the time, so that the files of writers which follow
+// each other within a second sort as they were written, and ends at random.
+func NewID(now time.Time) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
 	return fmt.Sprintf("%013x%x", now.UnixMicro(), b)
 }
 
+// ID is the writer's id.
+func (w *Writer) ID() string { return w.id }
+
 // prepare makes a signal's directory and tries to write in it.
 func (w *Writer) prepare(s otlp.Signal) error {
-	dirMode, _ := mode(w.config.DirMode) // checked by Validate
-	if err := makeDir(w.dir(s), dirMode|0o100); err != nil {
+	if err := fsys.MkdirAll(w.disk, w.dir(s), w.config.Directories()); err != nil {
 		return err
 	}
-	trial, err := os.CreateTemp(w.dir(s), ".otlp_trial_*")
+	trial := filepath.Join(w.dir(s), ".otlp_trial_"+w.id)
+	file, err := w.disk.OpenFile(trial, os.O_RDWR|os.O_CREATE, w.config.Permissions())
 	if err != nil {
 		return err
 	}
-	if err := trial.Close(); err != nil {
-		return err
-	}
-	return os.Remove(trial.Name())
-}
-
-// makeDir is os.MkdirAll with the same permissions whatever the umask; what is there already
-// keeps its own.
-func makeDir(path string, mode fs.FileMode) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil
-	}
-	if parent := filepath.Dir(path); parent != path {
-		if err := makeDir(parent, mode); err != nil {
-			return err
-		}
-	}
-	if err := os.Mkdir(path, mode); err != nil {
-		if errors.Is(err, fs.ErrExist) { // another process was faster, or it is a file
-			return os.MkdirAll(path, mode)
-		}
-		return err
-	}
-	return os.Chmod(path, mode)
+	return errors.Join(file.Close(), w.disk.Remove(trial))
 }
 
 func (w *Writer) dir(s otlp.Signal) string { return filepath.Join(w.root, s.String()) }
 
-// Write puts a batch into the signal's file, whole or not at all.
-func (w *Writer) Write(s otlp.Signal, batch arrow.RecordBatch) error {
+// Write puts batches into the signal's file, all of them or none: they are what the journal
+// has of the signal below a position and above the last one. With cursors or not, a fault of
+// kind IO says that all of it should be tried again.
+func (w *Writer) Write(s otlp.Signal, below uint64, batches ...arrow.RecordBatch) error {
 	o := w.signals[s]
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	bytes, err := o.encoder.batch(batch)
+	bytes, err := o.encoder.encode(w.tag(o, below), batches)
 	if err != nil {
 		return &fault.Error{Kind: fault.Internal, Op: "encode a batch of " + s.String(), Err: err}
 	}
-	if err := w.writeLocked(s, o, bytes); err != nil {
+	if err := w.writeLocked(s, o, below, bytes); err != nil {
 		return &fault.Error{Kind: fault.IO, Op: "write " + s.String(), Err: err}
 	}
 	return nil
 }
 
-func (w *Writer) writeLocked(s otlp.Signal, o *output, bytes []byte) error {
-	if o.file != nil && w.dueLocked(o) {
-		if err := o.closeLocked(); err != nil {
-			return err
-		}
+// tag is what a batch's metadata tells of the journal, so that cursors can be made from files.
+func (w *Writer) tag(o *output, below uint64) string {
+	if w.cursors == "" {
+		return ""
 	}
-	if o.file == nil {
-		return w.beginLocked(s, o, bytes)
-	}
-	if err := o.appendLocked(bytes); err != nil {
-		// The next batch begins a new file. This one is not cut back, which would kill a reader
-		// that has it mapped: its zeros end the stream, and its length is remembered.
-		o.torn[o.path] = o.length
-		_ = o.closeLocked()
-		return err
-	}
-	return nil
+	return fmt.Sprintf("%s %d-%d", w.id, o.cursor.Position, below)
 }
 
 // Aside keeps an OTLP request whose rows cannot be written as Arrow:
@@ -169,100 +158,17 @@ func (w *Writer) Aside(s otlp.Signal, body []byte) (path string, err error) {
 	o := w.signals[s]
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	dirMode, _ := mode(w.config.DirMode) // checked by Validate, as is the next
-	fileMode, _ := mode(w.config.FileMode)
 	dir := filepath.Join(w.root, "aside")
-	o.seq++
-	path = filepath.Join(dir, w.name(s, o.seq, w.now().UTC())+".binpb")
-	if err = makeDir(dir, dirMode|0o100); err == nil {
-		err = os.WriteFile(path, body, fileMode)
+	if err = fsys.MkdirAll(w.disk, dir, w.config.Directories()); err == nil {
+		o.seq++
+		base := name{s, w.now().UTC(), w.id, o.seq}.String()
+		path = filepath.Join(dir, base[:len(base)-len(Suffix)]+".binpb")
+		err = fsys.Replace(w.disk, path, body, w.config.Permissions(), w.sync)
 	}
 	if err != nil {
 		return "", &fault.Error{Kind: fault.IO, Op: "set aside", Err: err}
 	}
 	return path, nil
-}
-
-func (w *Writer) name(s otlp.Signal, seq int, now time.Time) string {
-	return fmt.Sprintf("otlp_%s_%s_%s_%06d", s, now.Format("20060102_150405"), w.id, seq)
-}
-
-// dueLocked tells whether the file has reached its size or age, or is not there any more.
-func (w *Writer) dueLocked(o *output) bool {
-	age := w.now().Sub(o.opened)
-	if o.length >= w.config.RotateBytes || age >= time.Duration(w.config.RotateIntervalSecs)*time.Second || age < 0 {
-		return true
-	}
-	ours, err := o.file.Stat()
-	if err != nil {
-		return true
-	}
-	there, err := os.Stat(o.path)
-	if err != nil || !os.SameFile(ours, there) {
-		w.log.Warn("a data file was moved or removed; a new one is begun", "path", o.path)
-		return true
-	}
-	return false
-}
-
-// appendLocked writes a batch so that a reader sees all of it or nothing.
-func (o *output) appendLocked(bytes []byte) error {
-	const head = 8
-	if err := o.file.Truncate(o.length + int64(len(bytes))); err != nil {
-		return err
-	}
-	if _, err := o.file.WriteAt(bytes[head:], o.length+head); err != nil {
-		return err
-	}
-	if _, err := o.file.WriteAt(bytes[:head], o.length); err != nil {
-		return err
-	}
-	o.length += int64(len(bytes))
-	return nil
-}
-
-// beginLocked makes a file under a name that readers pass over and names it when its first
-// batch is whole.
-func (w *Writer) beginLocked(s otlp.Signal, o *output, bytes []byte) error {
-	if err := w.prepare(s); err != nil {
-		return err
-	}
-	fileMode, _ := mode(w.config.FileMode) // checked by Validate
-	o.seq++
-	now := w.now().UTC()
-	name := w.name(s, o.seq, now) + Suffix
-	path := filepath.Join(w.dir(s), name)
-	hidden := filepath.Join(w.dir(s), "."+name+".tmp")
-	file, err := os.OpenFile(hidden, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode) // below output_dir
-	if err != nil {
-		return err
-	}
-	o.file, o.path, o.length, o.opened = file, path, 0, now
-	if err := o.fillLocked(hidden, bytes, fileMode); err != nil {
-		_ = file.Close()
-		_ = os.Remove(hidden)
-		o.file = nil
-		return err
-	}
-	return nil
-}
-
-func (o *output) fillLocked(hidden string, bytes []byte, fileMode fs.FileMode) error {
-	if err := o.file.Chmod(fileMode); err != nil { // whatever the umask
-		return err
-	}
-	whole := append(append(make([]byte, 0, len(o.encoder.schema)+len(bytes)), o.encoder.schema...), bytes...)
-	if _, err := o.file.WriteAt(whole, 0); err != nil {
-		return err
-	}
-	o.length = int64(len(whole))
-	return os.Rename(hidden, o.path)
-}
-
-func (o *output) closeLocked() error {
-	err := o.file.Close()
-	o.file = nil
-	return err
 }
 
 // Files lists a signal's data files, oldest first, in the order of their names; for the
@@ -271,43 +177,36 @@ func (w *Writer) Files(s otlp.Signal) ([]File, error) {
 	o := w.signals[s]
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	entries, err := os.ReadDir(w.dir(s))
+	entries, err := w.disk.ReadDir(w.dir(s))
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.IO, Op: "list " + s.String(), Err: err}
 	}
 	files := []File{}
 	for _, entry := range entries {
-		name := entry.Name()
-		if strings.HasPrefix(name, ".") || !strings.HasSuffix(name, Suffix) {
+		if n, ok := parseName(entry.Name()); !ok || n.signal != s {
 			continue
 		}
 		info, err := entry.Info()
 		if err != nil {
 			continue // removed in between
 		}
-		file := File{Path: filepath.Join(w.dir(s), name), Length: info.Size()}
-		if o.file != nil && file.Path == o.path {
-			file.Length = o.length
-		} else if length, torn := o.torn[file.Path]; torn {
-			file.Length = length
-		}
-		files = append(files, file)
+		path := filepath.Join(w.dir(s), entry.Name())
+		files = append(files, File{Path: path, Length: o.lengthLocked(path, info.Size())})
 	}
-	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
+	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	return files, nil
 }
 
 // Close closes the files; it may be called twice.
 func (w *Writer) Close() error {
-	var first error
+	var errs []error
 	for _, o := range w.signals {
 		o.mu.Lock()
-		if o.file != nil {
-			if err := o.closeLocked(); err != nil && first == nil {
-				first = &fault.Error{Kind: fault.IO, Op: "close", Err: err}
-			}
-		}
+		errs = append(errs, o.closeLocked())
 		o.mu.Unlock()
 	}
-	return first
+	if err := errors.Join(errs...); err != nil {
+		return &fault.Error{Kind: fault.IO, Op: "close", Err: err}
+	}
+	return nil
 }

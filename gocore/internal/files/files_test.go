@@ -26,6 +26,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/bench/sample"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/decode"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
@@ -57,7 +58,7 @@ func (c *clock) move(by time.Duration) {
 func newWriter(t testing.TB, config Config, dir string, at *clock) (*Writer, *bytes.Buffer) {
 	t.Helper()
 	log := &bytes.Buffer{}
-	w, err := New(config, dir, slog.New(slog.NewTextHandler(log, nil)), at.now)
+	w, err := New(config, fsys.OS{}, dir, Options{Writer: NewID(at.now())}, slog.New(slog.NewTextHandler(log, nil)), at.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func decoded(t testing.TB, s otlp.Signal, request []byte) arrow.RecordBatch {
 
 func write(t testing.TB, w *Writer, s otlp.Signal, batch arrow.RecordBatch) {
 	t.Helper()
-	if err := w.Write(s, batch); err != nil {
+	if err := w.Write(s, 0, batch); err != nil {
 		t.Fatalf("Write: %v", err)
 	}
 }
@@ -229,7 +230,7 @@ func TestWritersAndRestartsNeverCollide(t *testing.T) {
 		w, _ := newWriter(t, config, dir, at)
 		group.Go(func() {
 			for range batches {
-				if err := w.Write(otlp.Logs, lines(t, "a")); err != nil {
+				if err := w.Write(otlp.Logs, 0, lines(t, "a")); err != nil {
 					t.Errorf("Write: %v", err)
 				}
 			}
@@ -469,7 +470,7 @@ func TestUnwritableAtNew(t *testing.T) {
 			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			_, err := New(Default(), filepath.Join(dir, "out"), slog.New(slog.DiscardHandler), time.Now)
+			_, err := New(Default(), fsys.OS{}, filepath.Join(dir, "out"), Options{Writer: "aa"}, slog.New(slog.DiscardHandler), time.Now)
 			expectKind(t, err, fault.Config)
 		})
 	}
@@ -481,14 +482,14 @@ func TestUnwritableAtNew(t *testing.T) {
 		if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a directory needs x
 			t.Fatal(err)
 		}
-		_, err := New(Default(), dir, slog.New(slog.DiscardHandler), time.Now)
+		_, err := New(Default(), fsys.OS{}, dir, Options{Writer: "aa"}, slog.New(slog.DiscardHandler), time.Now)
 		expectKind(t, err, fault.Config)
 	})
 }
 
 func TestFailedWriteCanBeTriedAgain(t *testing.T) {
 	readOnly := func(t *testing.T, o *output) {
-		file, err := os.Open(o.path)
+		file, err := fsys.OS{}.OpenFile(o.path, os.O_RDONLY, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -530,7 +531,7 @@ func TestFailedWriteCanBeTriedAgain(t *testing.T) {
 			write(t, w, otlp.Logs, lines(t, "a"))
 			first := list(t, w, otlp.Logs)[0]
 			c.spoil(t, w, at)
-			expectKind(t, w.Write(otlp.Logs, lines(t, "b")), fault.IO)
+			expectKind(t, w.Write(otlp.Logs, 0, lines(t, "b")), fault.IO)
 			if c.mend != nil {
 				c.mend(t, w, at)
 			}
@@ -553,7 +554,7 @@ func TestFailedWriteCanBeTriedAgain(t *testing.T) {
 
 func TestBatchOfAnotherSignal(t *testing.T) {
 	w, _ := newWriter(t, Default(), t.TempDir(), newClock())
-	expectKind(t, w.Write(otlp.Traces, lines(t, "a")), fault.Internal)
+	expectKind(t, w.Write(otlp.Traces, 0, lines(t, "a")), fault.Internal)
 	write(t, w, otlp.Traces, decoded(t, otlp.Traces, sample.New(1, 1).Body("traces", 3))) // the error does not stay
 }
 
@@ -636,7 +637,7 @@ func BenchmarkWrite(b *testing.B) {
 			b.Run(fmt.Sprintf("signal=%s/compression=%s", s, compression), func(b *testing.B) {
 				config := Default()
 				config.Compression = compression
-				w, err := New(config, b.TempDir(), slog.New(slog.DiscardHandler), newClock().now)
+				w, err := New(config, fsys.OS{}, b.TempDir(), Options{Writer: "aa"}, slog.New(slog.DiscardHandler), newClock().now)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -5,7 +5,10 @@ import (
 	"errors"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
 
 // codecs are the options of arrow-go's writer by the names of the configuration.
@@ -21,6 +24,7 @@ type encoder struct {
 	options []ipc.Option
 	schema  []byte
 	out     bytes.Buffer
+	all     []byte
 }
 
 func newEncoder(compression string, schema *arrow.Schema) (*encoder, error) {
@@ -32,10 +36,30 @@ func newEncoder(compression string, schema *arrow.Schema) (*encoder, error) {
 	return e, nil
 }
 
-// batch is the messages of one batch: its dictionaries and its columns. They are good
-// until the next call.
-func (e *encoder) batch(b arrow.RecordBatch) ([]byte, error) {
+// encode is the messages of batches: their dictionaries and their columns. They are good until
+// the next call.
+func (e *encoder) encode(tag string, batches []arrow.RecordBatch) ([]byte, error) {
+	e.all = e.all[:0]
+	for _, b := range batches {
+		one, err := e.batch(tag, b)
+		if err != nil {
+			return nil, err
+		}
+		if len(batches) == 1 {
+			return one, nil
+		}
+		e.all = append(e.all, one...)
+	}
+	return e.all, nil
+}
+
+func (e *encoder) batch(tag string, b arrow.RecordBatch) ([]byte, error) {
 	e.out.Reset()
+	if tag != "" {
+		meta := arrow.NewMetadata([]string{schema.JournalKey}, []string{tag})
+		b = array.NewRecordBatchWithMetadata(b.Schema(), b.Columns(), b.NumRows(), meta)
+		defer b.Release()
+	}
 	w := ipc.NewWriter(&e.out, e.options...)
 	if err := errors.Join(w.Write(b), w.Close()); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ func TestABatchOfAnotherSchemaIsRefused(t *testing.T) {
 		wanted bool
 	}{{otlp.Logs, false}, {otlp.Traces, true}} {
 		batch := decode.New(test.signal).Batch()
-		bytes, err := e.batch(batch)
+		bytes, err := e.batch("", batch)
 		batch.Release()
 		if (err == nil) != test.wanted || (len(bytes) > 0) != test.wanted {
 			t.Errorf("%s: %d bytes, error %v", test.signal, len(bytes), err)

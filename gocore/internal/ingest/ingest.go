@@ -1,12 +1,17 @@
-// Package ingest is the one door: Accept decodes a request into a shard of its signal, and
-// what gathers there is sealed and handed to the sink as batches.
+// Package ingest is the one door: Accept decodes a request into a shard of its signal and
+// appends it to the journal, and what gathers in the shards is sealed and handed to the sink.
 //
 //	Accept ─> shard 0 ┐            ┌ write_interval_secs, or when large
-//	Accept ─> shard 1 ┼─ seal ─> pending ─> Sink.Write ─> table goes back to the pool
-//	          ...     ┘            └ bounded: full means "try later"
+//	Accept ─> shard 1 ┼─ seal ─> pending ─> Sink.Write ─> tables go back to the pool
+//	          ...     ┘    │       └ bounded: full means "try later"
+//	   └─> journal         └ all shards are locked: "all records of the signal
+//	         │                below P" are exactly what is in the tables
+//	         └─ Release(lowest P that every signal's sink has)
 //
 // A request takes the first free shard counting from 0, so that an idle node makes one
-// batch and not many tiny ones. With durability "memory" an acknowledgement means decoded.
+// batch and not many tiny ones. Without a journal an acknowledgement means decoded.
+//
+// The records of a dead writer's journal come in by Replay.
 package ingest
 
 import (
@@ -59,39 +64,55 @@ func (c Config) Validate() []error {
 
 // Sink takes sealed batches.
 type Sink interface {
-	// Write takes a batch, which is good until it returns. A fault of kind Internal says that
-	// trying again is in vain.
-	Write(signal otlp.Signal, batch arrow.RecordBatch) error
+	// Write takes batches, good until it returns, that are all records of the signal below a
+	// position and above that of the call before; all of them or none. A fault of kind Internal
+	// says that trying again is in vain.
+	Write(signal otlp.Signal, below uint64, batches ...arrow.RecordBatch) error
 	// Aside keeps the request that such a batch stands for, and says where.
 	Aside(signal otlp.Signal, body []byte) (path string, err error)
+}
+
+// Journal keeps what was acknowledged until the sink has it, see package journal.
+type Journal interface {
+	Append(signal otlp.Signal, body []byte) (position uint64, err error)
+	Wait(ctx context.Context, position uint64) error
+	Next() uint64
+	Release(below uint64)
+	Size() int64
+	Capacity() int64
 }
 
 // Ingest is the stage.
 type Ingest struct {
 	lanes   [otlp.Count]*lane
 	maxBody int64
+	journal Journal // nil keeps nothing
 }
 
 var errClosed = errors.New("shutting down")
 
-// New makes the stage and starts a writer for each signal; Shutdown ends them.
-func New(config Config, sink Sink, log *slog.Logger) *Ingest {
-	in := &Ingest{maxBody: config.MaxBodyBytes}
+// New makes the stage and starts a writer for each signal; Shutdown ends them. Without a
+// journal, which may be nil, what was acknowledged lives in memory only.
+func New(config Config, sink Sink, journal Journal, log *slog.Logger) *Ingest {
+	in := &Ingest{maxBody: config.MaxBodyBytes, journal: journal}
 	for _, s := range otlp.Signals {
-		in.lanes[s] = newLane(s, config, sink, log, min(runtime.GOMAXPROCS(0), maxShards))
+		in.lanes[s] = newLane(s, config, sink, in, log, min(runtime.GOMAXPROCS(0), maxShards))
+	}
+	for _, lane := range in.lanes {
+		go lane.write()
 	}
 	return in
 }
 
 // Accept takes one Export request. The body is not kept.
-func (in *Ingest) Accept(_ context.Context, signal otlp.Signal, body []byte) error {
+func (in *Ingest) Accept(ctx context.Context, signal otlp.Signal, body []byte) error {
 	if signal >= otlp.Count {
 		return fault.New(fault.Invalid, "accept", "unknown signal %d", signal)
 	}
 	if limit := in.maxBody; int64(len(body)) > limit {
 		return fault.New(fault.TooLarge, "accept", "the request has %d bytes, more than max_request_bytes, %d", len(body), limit)
 	}
-	return in.lanes[signal].accept(body)
+	return in.lanes[signal].accept(ctx, body)
 }
 
 // Flush returns when all that was accepted before the call has reached the sink. Every
@@ -139,7 +160,26 @@ func (in *Ingest) Shutdown(ctx context.Context) error {
 	for _, lane := range in.lanes {
 		lane.stop()
 	}
+	in.release()
 	return nil
+}
+
+// release lets the journal forget what every signal's sink has. A signal that has nothing
+// waiting, or little while the journal fills, must not hold it back.
+func (in *Ingest) release() {
+	if in.journal == nil {
+		return
+	}
+	crowded := in.journal.Size() > in.journal.Capacity()/2
+	low := in.journal.Next()
+	for _, lane := range in.lanes {
+		below, idle := lane.progress()
+		if !idle && crowded {
+			lane.seal()
+		}
+		low = min(low, below)
+	}
+	in.journal.Release(low)
 }
 
 // retryAfter is what a refused client is told, and how long the writer waits after an error.

@@ -37,7 +37,11 @@ type fakeSink struct {
 	asides  [][]byte
 }
 
-func (f *fakeSink) Write(s otlp.Signal, batch arrow.RecordBatch) error {
+func (f *fakeSink) Write(s otlp.Signal, _ uint64, batches ...arrow.RecordBatch) error {
+	rows := int64(0)
+	for _, batch := range batches {
+		rows += batch.NumRows()
+	}
 	f.mu.Lock()
 	block := f.block
 	f.mu.Unlock()
@@ -50,13 +54,15 @@ func (f *fakeSink) Write(s otlp.Signal, batch arrow.RecordBatch) error {
 		f.fail[s]--
 		return errSink
 	}
-	if f.broken != 0 && batch.NumRows() == f.broken {
+	if f.broken != 0 && rows == f.broken {
 		if f.panics {
 			panic("broken")
 		}
 		return fault.New(fault.Internal, "encode", "broken")
 	}
-	f.batches[s] = append(f.batches[s], batch.NumRows())
+	if len(batches) > 0 {
+		f.batches[s] = append(f.batches[s], rows)
+	}
 	return nil
 }
 
@@ -98,7 +104,7 @@ func bubble(t *testing.T, config Config, test func(t *testing.T, in *Ingest, sin
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		sink, log := &fakeSink{}, &bytes.Buffer{}
-		in := New(config, sink, slog.New(slog.NewTextHandler(log, nil)))
+		in := New(config, sink, nil, slog.New(slog.NewTextHandler(log, nil)))
 		test(t, in, sink, log)
 		for _, s := range otlp.Signals {
 			sink.failNext(s, 0)
@@ -160,7 +166,7 @@ func expectKind(t testing.TB, err error, want fault.Kind) {
 func TestCountsAreExactFromManyGoroutines(t *testing.T) {
 	const workers, requests, items = 16, 20, 7
 	sink := &fakeSink{}
-	in := New(testConfig(), sink, slog.New(slog.DiscardHandler))
+	in := New(testConfig(), sink, nil, slog.New(slog.DiscardHandler))
 	var group sync.WaitGroup
 	for worker := range workers {
 		group.Go(func() {
@@ -439,7 +445,7 @@ func TestOversizedBodyIsRefused(t *testing.T) {
 
 func TestBusyShardsAreWaitedFor(t *testing.T) {
 	sink := &fakeSink{}
-	in := New(testConfig(), sink, slog.New(slog.DiscardHandler))
+	in := New(testConfig(), sink, nil, slog.New(slog.DiscardHandler))
 	shards := in.lanes[otlp.Logs].shards
 	for _, sh := range shards {
 		sh.mu.Lock()

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/decode"
-	"github.com/otlp-arrow/otlp-arrow/gocore/internal/encode"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
@@ -32,11 +30,26 @@ type shard struct {
 	table *decode.Table
 }
 
+// group is what was in all shards at one moment: all records of the signal below a position and
+// above that of the group before.
+type group struct {
+	tables []*decode.Table
+	below  uint64
+}
+
+func (g group) size() (bytes int64) {
+	for _, table := range g.tables {
+		bytes += int64(table.Size())
+	}
+	return bytes
+}
+
 // lane is a signal's way from Accept to the sink.
 type lane struct {
 	signal otlp.Signal
 	config Config
 	sink   Sink
+	of     *Ingest
 	log    *slog.Logger
 	shards []*shard
 	closed atomic.Bool
@@ -46,24 +59,24 @@ type lane struct {
 	once   sync.Once
 
 	mu      sync.Mutex // guards what follows
-	pending []*decode.Table
+	pending []group
 	bytes   int64
 	pool    []*decode.Table
-	sealed  uint64 // batches that were made
-	written uint64 // batches that reached the sink
+	sealed  uint64 // groups that were made
+	written uint64 // groups that reached the sink
+	below   uint64 // all records of the signal below it have reached the sink
 	advance chan struct{}
 	failure error // of the last write, nil when it went well
 }
 
-func newLane(s otlp.Signal, config Config, sink Sink, log *slog.Logger, shards int) *lane {
+func newLane(s otlp.Signal, config Config, sink Sink, of *Ingest, log *slog.Logger, shards int) *lane {
 	l := &lane{
-		signal: s, config: config, sink: sink, log: log.With("signal", s.String()),
+		signal: s, config: config, sink: sink, of: of, log: log.With("signal", s.String()),
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}), advance: make(chan struct{}),
 	}
 	for range shards {
 		l.shards = append(l.shards, &shard{table: l.newTable()})
 	}
-	go l.write()
 	return l
 }
 
@@ -73,23 +86,64 @@ func (l *lane) newTable() *decode.Table {
 	return table
 }
 
-func (l *lane) accept(body []byte) error {
+func (l *lane) accept(ctx context.Context, body []byte) error {
 	if err := l.admit(int64(len(body))); err != nil {
 		return err
 	}
 	sh := l.take()
-	defer sh.mu.Unlock()
-	// Checked under the lock that close's flush takes: what is accepted after this line is flushed.
-	if l.closed.Load() {
-		return &fault.Error{Kind: fault.Closed, Op: "accept", Err: errClosed}
-	}
-	if err := l.decodeLocked(sh, body); err != nil {
+	position, full, err := l.addLocked(sh, body)
+	sh.mu.Unlock()
+	if err != nil {
+		if fault.KindOf(err) == fault.Overloaded {
+			l.makeRoom()
+		}
 		return err
 	}
-	if sh.table.Size() >= sealBytes || sh.table.Rows() >= sealRows {
-		l.sealLocked(sh)
+	if full {
+		l.seal()
+	} else {
+		l.makeRoom()
 	}
-	return nil
+	if position == 0 {
+		return nil
+	}
+	return l.of.journal.Wait(ctx, position)
+}
+
+// makeRoom seals what gathered while the journal is half full, so that it can be written and
+// the journal can forget it. It does nothing while the writer has something to do.
+func (l *lane) makeRoom() {
+	if j := l.of.journal; j == nil || j.Size() <= j.Capacity()/2 {
+		return
+	}
+	for _, lane := range l.of.lanes {
+		lane.mu.Lock()
+		busy := len(lane.pending) > 0
+		lane.mu.Unlock()
+		if !busy {
+			lane.seal()
+		}
+	}
+}
+
+// addLocked adds a request to a shard's rows and to the journal; the shard's lock is held, so
+// that seal finds it in both or in neither. The position is 0 where there is nothing to keep.
+func (l *lane) addLocked(sh *shard, body []byte) (position uint64, full bool, err error) {
+	// Checked under the lock that close's flush takes: what is accepted after this line is flushed.
+	if l.closed.Load() {
+		return 0, false, &fault.Error{Kind: fault.Closed, Op: "accept", Err: errClosed}
+	}
+	before := sh.table.Rows()
+	if err := l.decodeLocked(sh, body); err != nil {
+		return 0, false, err
+	}
+	if l.of.journal != nil && sh.table.Rows() > before {
+		if position, err = l.of.journal.Append(l.signal, body); err != nil {
+			sh.table.Undo()
+			return 0, false, err
+		}
+	}
+	return position, sh.table.Size() >= sealBytes || sh.table.Rows() >= sealRows, nil
 }
 
 // decodeLocked adds a request to a shard's rows; the shard's lock is held.
@@ -135,19 +189,29 @@ func (l *lane) take() *shard {
 	return sh
 }
 
-// sealLocked moves a shard's rows to the queue; the shard's lock is held.
-func (l *lane) sealLocked(sh *shard) {
-	if sh.table.Rows() == 0 {
-		return
+// seal moves the rows of all shards to the queue, as one group.
+func (l *lane) seal() {
+	for _, sh := range l.shards {
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+	}
+	g := group{}
+	if l.of.journal != nil {
+		g.below = l.of.journal.Next()
 	}
 	l.mu.Lock()
-	l.pending = append(l.pending, sh.table)
-	l.bytes += int64(sh.table.Size())
-	l.sealed++
-	if n := len(l.pool); n > 0 {
-		sh.table, l.pool = l.pool[n-1], l.pool[:n-1]
-	} else {
-		sh.table = l.newTable()
+	for _, sh := range l.shards {
+		if sh.table.Rows() > 0 {
+			g.tables = append(g.tables, sh.table)
+			sh.table = l.freshLocked()
+		}
+	}
+	if len(g.tables) > 0 {
+		l.pending = append(l.pending, g)
+		l.bytes += g.size()
+		l.sealed++
+	} else if len(l.pending) == 0 {
+		l.below = g.below
 	}
 	l.mu.Unlock()
 	select {
@@ -156,12 +220,30 @@ func (l *lane) sealLocked(sh *shard) {
 	}
 }
 
-func (l *lane) seal() {
+// freshLocked is an empty table; mu is held.
+func (l *lane) freshLocked() (table *decode.Table) {
+	n := len(l.pool)
+	if n == 0 {
+		return l.newTable()
+	}
+	table, l.pool = l.pool[n-1], l.pool[:n-1]
+	return table
+}
+
+// progress tells how far the sink has the signal's records, and whether there are no others.
+func (l *lane) progress() (below uint64, idle bool) {
+	idle = true
 	for _, sh := range l.shards {
 		sh.mu.Lock()
-		l.sealLocked(sh)
-		sh.mu.Unlock()
+		defer sh.mu.Unlock()
+		idle = idle && sh.table.Rows() == 0
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if idle = idle && len(l.pending) == 0; idle {
+		l.below = l.of.journal.Next()
+	}
+	return l.below, idle
 }
 
 // write is the lane's writer: it ends when quit is closed.
@@ -182,21 +264,19 @@ func (l *lane) write() {
 	}
 }
 
-// writeNext writes the oldest pending batch; after an error it waits before the next try.
+// writeNext writes the oldest pending group; after an error it waits before the next try.
 func (l *lane) writeNext() bool {
 	l.mu.Lock()
 	if len(l.pending) == 0 {
 		l.mu.Unlock()
 		return false
 	}
-	table := l.pending[0]
+	g := l.pending[0]
 	l.mu.Unlock()
-	err := l.put(table)
-	if ours, ok := errors.AsType[*fault.Error](err); ok && ours.Kind == fault.Internal {
-		err = l.setAside(table, err)
-	}
-	l.finish(table, err)
+	err := write(l.sink, l.signal, g, l.log)
+	l.finish(g, err)
 	if err == nil {
+		l.of.release()
 		return true
 	}
 	select {
@@ -207,57 +287,21 @@ func (l *lane) writeNext() bool {
 	}
 }
 
-// put writes a table's rows.
-func (l *lane) put(table *decode.Table) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fault.New(fault.Internal, "write", "panic: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	batch := table.Batch()
-	defer batch.Release()
-	return l.sink.Write(l.signal, batch)
-}
-
-// setAside keeps rows that cannot be written, for a fault of ours, as the request that they
-// came from, so that they hold up nothing and nothing is deleted.
-func (l *lane) setAside(table *decode.Table, cause error) (err error) {
-	body, err := l.encode(table)
-	if err != nil {
-		l.log.Error("a batch could neither be written nor set aside", "rows", table.Rows(), "error", errors.Join(cause, err))
-		return nil
-	}
-	path, err := l.sink.Aside(l.signal, body)
-	if err == nil {
-		l.log.Error("a batch could not be written and was set aside as an OTLP request", "path", path, "error", cause)
-	}
-	return err
-}
-
-func (l *lane) encode(table *decode.Table) (body []byte, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fault.New(fault.Internal, "set aside", "panic: %v", cause)
-		}
-	}()
-	batch := table.Batch()
-	defer batch.Release()
-	return encode.Batch(nil, l.signal, batch)
-}
-
-// finish takes a written batch off the queue and tells who waits for it, or of the error.
-func (l *lane) finish(table *decode.Table, err error) {
+// finish takes a written group off the queue and tells who waits for it, or of the error.
+func (l *lane) finish(g group, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.noteLocked(err)
 	if err == nil {
 		l.pending = l.pending[1:]
-		size := table.Size()
-		l.bytes -= int64(size)
+		l.bytes -= g.size()
 		l.written++
-		if len(l.pool) < len(l.shards) && table.Peak() <= keepBytes {
-			table.Reset()
-			l.pool = append(l.pool, table)
+		l.below = g.below
+		for _, table := range g.tables {
+			if len(l.pool) < len(l.shards) && table.Peak() <= keepBytes {
+				table.Reset()
+				l.pool = append(l.pool, table)
+			}
 		}
 	}
 	close(l.advance)

@@ -1,20 +1,26 @@
 // Package node builds the stages from a configuration, starts them in order and drains them
 // in reverse. Two nodes may live in one process; a Node may be used by several goroutines.
 //
-//	files <- ingest <- receivers      start: left to right; stop: right to left
+//	files <- journal <- ingest <- receivers      start: left to right; stop: right to left
+//
+// With a journal, what a dead process left in its own is adopted first: its records come into
+// files under its writer's id, and then its journal goes.
 package node
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/config"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/receive"
 )
@@ -32,8 +38,11 @@ type Node struct {
 	Config config.Config
 
 	log       *slog.Logger
+	disk      fsys.FS
 	files     *files.Writer
+	journal   *journal.Journal // nil with durability "memory"
 	ingest    *ingest.Ingest
+	adoption  adoption
 	names     []string
 	receivers []receiver
 
@@ -44,12 +53,15 @@ type Node struct {
 
 // Start opens files and listeners; nothing listens when it fails.
 func Start(c config.Config, log *slog.Logger) (*Node, error) {
-	writer, err := files.New(c.Files, c.OutputDir, log, time.Now)
-	if err != nil {
+	return StartOn(fsys.OS{}, c, log)
+}
+
+// StartOn is Start on a file system of the caller's.
+func StartOn(disk fsys.FS, c config.Config, log *slog.Logger) (*Node, error) {
+	n := &Node{Config: c, log: log, disk: disk, drained: make(chan struct{})}
+	if err := n.openStore(); err != nil {
 		return nil, err
 	}
-	n := &Node{Config: c, log: log, files: writer, drained: make(chan struct{})}
-	n.ingest = ingest.New(c.Ingest(), writer, log)
 	n.makeReceivers()
 	for _, r := range n.receivers {
 		if err := r.Listen(); err != nil {
@@ -60,6 +72,30 @@ func Start(c config.Config, log *slog.Logger) (*Node, error) {
 		r.Serve()
 	}
 	return n, nil
+}
+
+// openStore makes the files and the journal, adopts what the dead left, and starts ingest.
+func (n *Node) openStore() (err error) {
+	c := &n.Config
+	options := files.Options{Writer: files.NewID(time.Now()), Sync: c.Durability == config.Fsync}
+	if c.Durability != config.Memory {
+		options.Cursors = journals(c.OutputDir)
+	}
+	if n.files, err = files.New(c.Files, n.disk, c.OutputDir, options, n.log, time.Now); err != nil {
+		return err
+	}
+	n.startAdoption()
+	var kept ingest.Journal
+	if c.Durability != config.Memory {
+		dir := filepath.Join(options.Cursors, options.Writer)
+		if n.journal, err = journal.Create(n.disk, dir, c.Journal(), n.log); err != nil {
+			n.stopAdoption()
+			return &fault.Error{Kind: fault.Config, Op: "output_dir", Err: err}
+		}
+		kept = n.journal
+	}
+	n.ingest = ingest.New(c.Ingest(), n.files, kept, n.log)
+	return nil
 }
 
 func (n *Node) makeReceivers() {
@@ -136,6 +172,22 @@ func (n *Node) stop() {
 			n.log.Warn("a listener did not end in time", "error", err)
 		}
 	}
-	// Without a deadline: what was acknowledged is tried again as long as the process lives.
-	n.stopErr = errors.Join(n.ingest.Shutdown(context.Background()), n.files.Close())
+	n.stopAdoption()
+	n.stopErr = errors.Join(n.ingest.Shutdown(context.Background()), n.files.Close(), n.closeJournal())
+}
+
+// closeJournal removes the journal, since everything in it is in files by now.
+func (n *Node) closeJournal() error {
+	if n.journal == nil {
+		return nil
+	}
+	err := n.journal.Discard()
+	if errors.Is(err, journal.ErrUnreleased) {
+		n.log.Warn("the journal is kept, the next start adopts it", "reason", err)
+		return nil
+	}
+	if err != nil {
+		return &fault.Error{Kind: fault.IO, Op: "close the journal", Err: err}
+	}
+	return files.RemoveCursors(n.disk, journals(n.Config.OutputDir), n.files.ID())
 }

@@ -15,6 +15,9 @@ const (
 	Version    = "1"
 	VersionKey = "otlp_arrow.schema_version"
 	SignalKey  = "otlp_arrow.signal"
+	// JournalKey is in a batch's metadata: "<writer> <from>-<below>", the journal records that
+	// it was made of, with others of the same write.
+	JournalKey = "otlp_arrow.journal"
 )
 
 // Column describes one column of a table.
