@@ -90,7 +90,9 @@ func (x *exchange) take(signal otlp.Signal) (err error) {
 	if x.of.draining.Err() != nil {
 		return closing(x.op)
 	}
-	b := x.of.bodies.get()
+	account := x.of.bodies.account()
+	defer account.close()
+	b := x.of.bodies.get(&account)
 	defer b.free()
 	if err := x.read(b); err != nil {
 		return err
@@ -104,7 +106,7 @@ func (x *exchange) take(signal otlp.Signal) (err error) {
 // takeJSON needs room for the protobuf form too; that is charged for as if it were as
 // long as the document, which it seldom is.
 func (x *exchange) takeJSON(signal otlp.Signal, document *body) error {
-	b := x.of.bodies.get()
+	b := x.of.bodies.get(document.account)
 	defer b.free()
 	if err := b.charge(int64(len(document.data))); err != nil {
 		return err
@@ -159,6 +161,11 @@ const (
 	bodyRate  = 32 << 10 // bytes a second that a body has to come at, after the grace
 )
 
+// patience is how long after its start a body may still come of which so much has been read.
+func patience(grace time.Duration, read int64) time.Duration {
+	return grace + time.Duration(read/bodyRate)*time.Second
+}
+
 // pacedReader moves the read deadline as bytes come: a slow link may take its time for
 // a large body, a client that sends a byte a second may not.
 type pacedReader struct {
@@ -170,7 +177,7 @@ type pacedReader struct {
 }
 
 func (p *pacedReader) Read(b []byte) (int, error) {
-	wanted := bodyGrace + time.Duration(p.read/bodyRate)*time.Second
+	wanted := patience(bodyGrace, p.read)
 	if wanted != p.deadline {
 		p.deadline = wanted
 		_ = p.control.SetReadDeadline(p.start.Add(wanted))

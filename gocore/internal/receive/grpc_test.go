@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -119,7 +120,7 @@ func (p packer) Do(out io.Writer, data []byte) error {
 func TestGRPCCompression(t *testing.T) {
 	for _, coding := range []string{codingGzip, codingZstd} {
 		t.Run(coding, func(t *testing.T) {
-			rig := startGRPC(t, grpc.WithCompressor(packer{wireCompressor{coding}, t})) //nolint:staticcheck // see passGzip
+			rig := startGRPC(t, grpc.WithCompressor(packer{wireCompressor{coding}, t})) //nolint:staticcheck // see acceptGzip
 			for _, body := range []string{"", "abc", strings.Repeat("abcdefg", 100<<10)} {
 				if err := rig.export(otlp.Logs, []byte(body)); err != nil {
 					t.Fatal(err)
@@ -140,7 +141,7 @@ func TestGRPCRefusesDamagedCompression(t *testing.T) {
 			"truncated":        whole[:len(whole)-5],
 			"trailing garbage": append(bytes.Clone(whole), "garbage"...),
 		}
-		rig := startGRPC(t, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see passGzip
+		rig := startGRPC(t, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see acceptGzip
 		for name, data := range damage {
 			t.Run(coding+" "+name, func(t *testing.T) {
 				expectCode(t, rig.export(otlp.Traces, data), codes.InvalidArgument)
@@ -160,7 +161,7 @@ func TestGRPCTooLargeIsNotRetryable(t *testing.T) {
 		t.Run(coding, func(t *testing.T) {
 			var options []grpc.DialOption
 			if coding != codingIdentity {
-				options = append(options, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see passGzip
+				options = append(options, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see acceptGzip
 			}
 			rig := startGRPC(t, options...)
 			err := rig.export(otlp.Traces, data)
@@ -174,7 +175,7 @@ func TestGRPCTooLargeIsNotRetryable(t *testing.T) {
 }
 
 func TestGRPCUnknownEncodingIsUnimplemented(t *testing.T) {
-	rig := startGRPC(t, grpc.WithCompressor(wireCompressor{"x-unknown"})) //nolint:staticcheck // see passGzip
+	rig := startGRPC(t, grpc.WithCompressor(wireCompressor{"x-unknown"})) //nolint:staticcheck // see acceptGzip
 	expectCode(t, rig.export(otlp.Traces, []byte("abc")), codes.Unimplemented)
 }
 
@@ -334,23 +335,45 @@ func TestGRPCClientOfTheProcessMayUseZstd(t *testing.T) {
 	}
 }
 
-func BenchmarkGRPCTake(b *testing.B) {
-	data := bytes.Repeat([]byte("some telemetry "), 2000)
-	g := NewGRPC(DefaultGRPC(), testLimits(), NewAdmission(1<<30), accepting{}, quiet())
-	for coding, message := range map[string][]byte{
-		codingIdentity: data,
-		codingGzip:     append([]byte(gzipMark), packed(b, codingGzip, data)...),
-	} {
-		b.Run(coding, func(b *testing.B) {
-			b.SetBytes(int64(len(data)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := g.take(b.Context(), otlp.Traces, "bench", message); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+// go test -run '^$' -bench GRPCCalls ./gocore/internal/receive/ (client and wire included)
+func BenchmarkGRPCCalls(b *testing.B) {
+	for _, coding := range []string{codingIdentity, codingGzip} {
+		for _, size := range []int{200, 8 << 10, 256 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("coding=%s/size=%d", coding, size), func(b *testing.B) {
+				benchmarkCalls(b, coding, packed(b, coding, bytes.Repeat([]byte("some telemetry. "), size/16)))
+			})
+		}
 	}
+}
+
+func benchmarkCalls(b *testing.B, coding string, body []byte) {
+	config, limits := DefaultGRPC(), DefaultLimits()
+	config.Endpoint.Endpoint = "127.0.0.1:0"
+	g := NewGRPC(config, limits, NewAdmission(limits.MaxInflightBytes), accepting{}, quiet())
+	if err := g.Listen(); err != nil {
+		b.Fatal(err)
+	}
+	g.Serve()
+	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if coding != codingIdentity {
+		options = append(options, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see acceptGzip
+	}
+	conn, err := grpc.NewClient(g.Addr(), options...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			var reply []byte
+			if err := conn.Invoke(b.Context(), "/"+otlp.Traces.GRPCService()+"/Export", &body, &reply, grpc.ForceCodecV2(wireCodec{})); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	_ = conn.Close()
+	_ = g.Shutdown(context.Background())
 }
 
 // accepting takes everything and keeps nothing.
