@@ -103,22 +103,19 @@ func (x *exchange) take(signal otlp.Signal) (err error) {
 	return x.of.acceptor.Accept(x.r.Context(), signal, b.data)
 }
 
-// takeJSON needs room for the protobuf form too; that is charged for as if it were as
-// long as the document, which it seldom is.
+// takeJSON makes protobuf of the document. Its buffer is paid for in part before, since a kept
+// one has its capacity already, and as it grows.
 func (x *exchange) takeJSON(signal otlp.Signal, document *body) error {
 	b := x.of.bodies.get(document.account)
 	defer b.free()
-	if err := b.charge(int64(len(document.data))); err != nil {
+	if err := b.charge(int64(min(len(document.data), cap(b.data)))); err != nil {
 		return err
 	}
-	message, err := otlpjson.ToProto(b.data, signal, document.data)
+	message, err := otlpjson.ToProto(b.data, signal, document.data, otlpjson.Allowance{Limit: b.of.limit, Take: b.account.take})
 	if err != nil {
 		return err
 	}
 	b.data = message
-	if err := b.charge(int64(len(message))); err != nil {
-		return err
-	}
 	return x.of.acceptor.Accept(x.r.Context(), signal, b.data)
 }
 

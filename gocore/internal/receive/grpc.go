@@ -225,9 +225,7 @@ func (g *GRPC) inflate(b *body, in *incoming) error {
 		g.zstd.slots <- struct{}{}
 		defer func() { <-g.zstd.slots }()
 	}
-	packed := in.parts.Reader()
-	defer packed.Close()
-	return g.inflater.inflate(b, coding, packed)
+	return g.inflater.inflate(b, coding, in.drain())
 }
 
 // identity keeps an answer uncompressed: gRPC would use the request's encoding, though

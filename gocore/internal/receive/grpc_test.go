@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -51,10 +52,15 @@ type grpcRig struct {
 
 func startGRPC(t *testing.T, options ...grpc.DialOption) *grpcRig {
 	t.Helper()
+	return startGRPCWithin(t, testLimits(), options...)
+}
+
+func startGRPCWithin(t *testing.T, limits Limits, options ...grpc.DialOption) *grpcRig {
+	t.Helper()
 	config := DefaultGRPC()
 	config.Endpoint.Endpoint = "127.0.0.1:0"
-	rig := &grpcRig{fake: &fake{}, admission: NewAdmission(testLimits().MaxInflightBytes)}
-	rig.GRPC = NewGRPC(config, testLimits(), rig.admission, rig.fake, quiet())
+	rig := &grpcRig{fake: &fake{}, admission: NewAdmission(limits.MaxInflightBytes)}
+	rig.GRPC = NewGRPC(config, limits, rig.admission, rig.fake, quiet())
 	if err := rig.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -239,6 +245,29 @@ func TestGRPCBudgetFullIsOverloaded(t *testing.T) {
 		t.Fatalf("%d refusals counted, want 1", rig.admission.Refused())
 	}
 	rig.fake.expectNone(t)
+}
+
+// TestGRPCTheSmallestBudgetTakesTheLargestRequest, in every encoding, and though it does not
+// get smaller by it.
+func TestGRPCTheSmallestBudgetTakesTheLargestRequest(t *testing.T) {
+	limits := Limits{MaxRequestBytes: 1 << 20, MaxInflightBytes: 2 << 20}
+	body := make([]byte, limits.MaxRequestBytes-1<<10) // gzip makes it longer
+	_, _ = rand.NewChaCha8([32]byte{}).Read(body)
+	for _, coding := range []string{codingIdentity, codingGzip, codingZstd} {
+		t.Run(coding, func(t *testing.T) {
+			var options []grpc.DialOption
+			if coding != codingIdentity {
+				options = append(options, grpc.WithCompressor(packer{wireCompressor{coding}, t})) //nolint:staticcheck // see acceptGzip
+			}
+			rig := startGRPCWithin(t, limits, options...)
+			if err := rig.export(otlp.Logs, body); err != nil {
+				t.Fatal(err)
+			}
+			if got := rig.fake.take(t); got.body != string(body) {
+				t.Errorf("accepted %d bytes, want %d", len(got.body), len(body))
+			}
+		})
+	}
 }
 
 func TestGRPCManyInFlightOnOneConnection(t *testing.T) {

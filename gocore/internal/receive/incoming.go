@@ -57,6 +57,7 @@ type incoming struct {
 
 	packed bool
 	parts  mem.BufferSlice
+	unread *mem.Reader // of a packed message, once it is there
 }
 
 // receive reads the one message of a call to the end of the stream.
@@ -139,11 +140,31 @@ func (in *incoming) join() (mem.Buffer, error) {
 		defer in.account.give(size)
 	}
 	whole := in.parts.MaterializeToBuffer(in.buffers)
-	in.free()
+	in.parts.Free()
+	in.parts = nil
 	return whole, nil
 }
 
+// drain gives a message to a reader that lets go of what it has read: packed and inflated, a
+// large one may have no room at once.
+func (in *incoming) drain() io.Reader {
+	in.unread = in.parts.Reader()
+	in.parts.Free() // the reader has its own references
+	in.parts = nil
+	return in
+}
+
+// Read reads what drain left.
+func (in *incoming) Read(p []byte) (int, error) {
+	n, err := in.unread.Read(p)
+	in.account.give(int64(n))
+	return n, err
+}
+
 func (in *incoming) free() {
+	if in.unread != nil {
+		_ = in.unread.Close() // which does not fail
+	}
 	in.parts.Free()
 	in.parts = nil
 }
