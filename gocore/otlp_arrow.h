@@ -3,7 +3,9 @@
  * Every function but the release ones returns 0 or an error code; with an error it
  * fills *err (when not NULL), whose message the caller releases with
  * oa_error_release. Handles are numbers from a table of the library's: a stale one
- * gives OA_BAD_HANDLE, never a crash. All functions may be called from any thread.
+ * gives OA_BAD_HANDLE, never a crash. A NULL where something has to be written to or
+ * read from, or a length that no memory has, gives OA_INVALID and changes nothing. A
+ * timeout below 0 is 0. All functions may be called from any thread.
  * Text is UTF-8. A text that comes out in char **json ends in NUL and is released
  * with oa_string_release.
  */

@@ -13,6 +13,7 @@ from .errors import ForkedError, LibraryNotFoundError
 ABI_VERSION = 1
 
 OK = 0
+INVALID = 2
 TIMEOUT = 8
 BAD_HANDLE = 11
 

@@ -12,6 +12,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -139,11 +141,18 @@ func ParseConfig(document []byte) (Config, error) {
 	decoder := json.NewDecoder(bytes.NewReader(document))
 	decoder.UseNumber()
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&c); err != nil {
+	err := decoder.Decode(&c)
+	if _, end := decoder.Token(); err == nil && end != io.EOF {
+		err = fmt.Errorf("text after the document at byte %d", decoder.InputOffset())
+	}
+	if err != nil {
 		return c, &fault.Error{Kind: fault.Config, Op: "configuration", Err: err}
 	}
 	return c, nil
 }
+
+// Invalid is the error for arguments that no call takes.
+func Invalid(text string) error { return fault.New(fault.Invalid, "", "%s", text) }
 
 // BadHandle is the error for an ABI handle that cannot be used.
 func BadHandle(text string) error { return fault.New(fault.BadHandle, "", "%s", text) }

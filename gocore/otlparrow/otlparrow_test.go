@@ -122,6 +122,7 @@ func TestCode(t *testing.T) {
 		{"none", nil, 0},
 		{"foreign", errors.New("x"), codeInternal},
 		{"internal", Internal("x"), codeInternal},
+		{"argument", Invalid("x"), codeInvalid},
 		{"handle", fmt.Errorf("y: %w", BadHandle("x")), codeBadHandle},
 		{"no protobuf", library.Export(t.Context(), Traces, []byte{0xff}), codeInvalid},
 		{"unknown signal", library.Export(t.Context(), 3, nil), codeInvalid},
@@ -228,7 +229,10 @@ func TestParseConfig(t *testing.T) {
 	if got := fmt.Sprint(c.Values); got != "map[queue:map[max_bytes:9007199254740993]]" {
 		t.Errorf("values are %s: a number lost digits", got)
 	}
-	for _, bad := range []string{"", "{", "[]", `{"embeded":true}`, `{"env":{"A":1}}`} {
+	if _, err := ParseConfig([]byte(" {}\n\t ")); err != nil {
+		t.Errorf("with space around: %v", err)
+	}
+	for _, bad := range []string{"", "{", "[]", `{"embeded":true}`, `{"env":{"A":1}}`, `{} {}`, `{} x`, `{}}`} {
 		if _, err := ParseConfig([]byte(bad)); Code(err) != codeConfig {
 			t.Errorf("%q: %v, want a config error", bad, err)
 		}
