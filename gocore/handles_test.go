@@ -109,8 +109,8 @@ func TestTimeoutOf(t *testing.T) {
 		want         time.Duration
 	}{
 		{0, 0}, {1, time.Millisecond}, {-1, 0}, {math.MinInt64, 0},
-		{math.MaxInt64, math.MaxInt64 / time.Millisecond * time.Millisecond},
-		{9_300_000_000_000_000, math.MaxInt64 / time.Millisecond * time.Millisecond},
+		{math.MaxInt64, 9_223_372_036_854 * time.Millisecond},
+		{9_300_000_000_000_000, 9_223_372_036_854 * time.Millisecond},
 	}
 	for _, tt := range tests {
 		if got := timeoutOf(tt.milliseconds); got != tt.want {
