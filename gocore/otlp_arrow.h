@@ -34,8 +34,8 @@ void oa_string_release(char *text);
 
 /* oa_resolve checks a configuration and gives it back whole, as JSON, with secrets
  * hidden. sources is a JSON object {"file": PATH or absent, "env": {NAME: VALUE},
- * "values": {nested settings}}; later ones win. Nothing is opened. A result of
- * OA_CONFIG has every fault, a line each. */
+ * "values": {nested settings}, "set": ["KEY=VALUE", ...]}; later ones win. Nothing is
+ * opened. A result of OA_CONFIG has every fault, a line each. */
 int32_t oa_resolve(const char *sources, uint64_t length, char **json, OaError *err);
 
 /* oa_open starts a node. sources is as for oa_resolve; "embedded": true in it leaves

@@ -55,7 +55,7 @@ class OtlpLibrary:
 
     output_dir: where files go; made if it is missing.
     otlp_grpc, otlp_http: "host:port" to listen at (port 0: any free one), None to leave it closed, or the
-        section as a dict: {"enabled": True, "endpoint": ..., "tls": {...}, "auth": {...}}.
+        section as a dict: {"endpoint": ..., "tls": {...}, "auth": {...}}; "enabled": False closes it.
     write_interval_secs: seconds between batches, 1-3600.
     files, limits, log: the sections of these names, as dicts.
     config_file: a YAML file.

@@ -49,6 +49,8 @@ type Config struct {
 	Env map[string]string `json:"env"`
 	// Values are nested settings, such as {"files": {"compression": "zstd"}}.
 	Values map[string]any `json:"values"`
+	// Set are assignments as of a command line, such as "files.compression=zstd"; the last wins.
+	Set []string `json:"set"`
 	// Logger takes our own log; nil drops it.
 	Logger *slog.Logger `json:"-"`
 }
@@ -82,7 +84,7 @@ func Open(ctx context.Context, c Config) (*Library, error) {
 }
 
 func (c Config) sources() config.Sources {
-	return config.Sources{Embedded: c.Embedded, File: c.File, Env: c.Env, Values: c.Values}
+	return config.Sources{Embedded: c.Embedded, File: c.File, Env: c.Env, Values: c.Values, Set: c.Set}
 }
 
 // Resolve gives the whole configuration as JSON, secrets hidden, or every fault of it.

@@ -216,14 +216,18 @@ func TestResolve(t *testing.T) {
 	if err != nil || !bytes.Contains(document, []byte(`"output_dir":"/env"`)) {
 		t.Errorf("%s, %v", document, err)
 	}
+	document, err = Resolve(Config{Values: map[string]any{"output_dir": "/values"}, Set: []string{"output_dir=/set"}})
+	if err != nil || !bytes.Contains(document, []byte(`"output_dir":"/set"`)) {
+		t.Errorf("%s, %v", document, err)
+	}
 	if _, err := Resolve(Config{Values: map[string]any{"x": 1}}); Code(err) != codeConfig {
 		t.Errorf("got %v, want a config error", err)
 	}
 }
 
 func TestParseConfig(t *testing.T) {
-	c, err := ParseConfig([]byte(`{"embedded":true,"file":"f","env":{"A":"b"},"values":{"queue":{"max_bytes":9007199254740993}}}`))
-	if err != nil || !c.Embedded || c.File != "f" || c.Env["A"] != "b" {
+	c, err := ParseConfig([]byte(`{"embedded":true,"file":"f","env":{"A":"b"},"values":{"queue":{"max_bytes":9007199254740993}},"set":["a=b"]}`))
+	if err != nil || !c.Embedded || c.File != "f" || c.Env["A"] != "b" || len(c.Set) != 1 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if got := fmt.Sprint(c.Values); got != "map[queue:map[max_bytes:9007199254740993]]" {

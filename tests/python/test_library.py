@@ -113,6 +113,13 @@ def test_only_asked_for_listeners_open(tmp_path):
         assert int(library.endpoints.otlp_http.rpartition(":")[2]) > 0
 
 
+def test_a_mapping_with_an_endpoint_opens_the_listener(tmp_path):
+    closed = {"endpoint": "127.0.0.1:0", "enabled": False}
+    with OtlpLibrary(output_dir=tmp_path, otlp_http={"endpoint": "127.0.0.1:0"}, otlp_grpc=closed) as library:
+        assert library.endpoints.otlp_http
+        assert library.endpoints.otlp_grpc is None
+
+
 def test_closing_is_told_and_may_be_repeated(library, trace_request, tmp_path):
     assert repr(library).startswith(f"<OtlpLibrary open output_dir='{tmp_path}' otlp_grpc=127.0.0.1:")
     library.close()
