@@ -1,9 +1,11 @@
 package main
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/otlparrow"
 )
@@ -98,5 +100,21 @@ func TestPanicked(t *testing.T) {
 	}
 	if want := "oa_export: internal error: index out of range\ngoroutine 1"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestTimeoutOf(t *testing.T) {
+	tests := []struct {
+		milliseconds int64
+		want         time.Duration
+	}{
+		{0, 0}, {1, time.Millisecond}, {-1, 0}, {math.MinInt64, 0},
+		{math.MaxInt64, 9_223_372_036_854 * time.Millisecond},
+		{9_300_000_000_000_000, 9_223_372_036_854 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		if got := timeoutOf(tt.milliseconds); got != tt.want {
+			t.Errorf("%d ms: got %v, want %v", tt.milliseconds, got, tt.want)
+		}
 	}
 }
