@@ -93,9 +93,9 @@ func (s *modelState) next() int { return len(s.journal) + 1 }
 type model struct {
 	appends int
 	weak    weakness
-	fsync bool
-	seen  map[string]bool
-	fault string
+	fsync   bool
+	seen    map[string]bool
+	fault   string
 }
 
 func explore(appends int, weak weakness, fsync bool) (states int, fault string) {
