@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -80,7 +81,7 @@ func decodeAll(b *testing.B, dir string, table *decode.Table) {
 	defer func() { _ = reader.Close() }()
 	for {
 		record, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {
