@@ -118,3 +118,25 @@ func TestTimeoutOf(t *testing.T) {
 		}
 	}
 }
+
+func TestSchemaOf(t *testing.T) {
+	library, err := otlparrow.Open(t.Context(), otlparrow.Config{Embedded: true, Values: map[string]any{"output_dir": t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle := handles.add(&entry{library: library})
+	defer func() {
+		handles.remove(handle)
+		if err := library.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, number := range []uint64{0, handle} {
+		if stream, err := schemaOf(number, otlparrow.Logs); err != nil || len(stream) == 0 {
+			t.Errorf("handle %d: %d bytes, %v", number, len(stream), err)
+		}
+	}
+	if _, err := schemaOf(handle+1, otlparrow.Logs); otlparrow.Code(err) != codeBadHandle {
+		t.Errorf("an unknown handle gives %v", err)
+	}
+}
