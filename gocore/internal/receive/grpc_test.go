@@ -357,3 +357,5 @@ func BenchmarkGRPCTake(b *testing.B) {
 type accepting struct{}
 
 func (accepting) Accept(context.Context, otlp.Signal, []byte) error { return nil }
+
+func (accepting) Refused(otlp.Signal, fault.Kind) {}

@@ -7,6 +7,8 @@
 //	                  ├─> inflate ─> Admission ─> Acceptor ─> statusOf ─> answer
 //	HTTP  1.1, h2c ───┘ + deflate       └ JSON becomes protobuf before
 //
+// Web serves what is not OTLP, health and metrics, with the same endpoints and guards.
+//
 // A server is used Listen, Serve, Shutdown; those and Addr are safe for concurrent
 // use. Shutdown works unstarted, twice and past its deadline.
 package receive
@@ -14,6 +16,7 @@ package receive
 import (
 	"context"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
@@ -22,4 +25,7 @@ import (
 // Acceptor gives up when ctx ends: a forced Shutdown does not wait for it.
 type Acceptor interface {
 	Accept(ctx context.Context, signal otlp.Signal, body []byte) error
+	// Refused tells, for each request of a signal that is answered with an error, of which kind
+	// that is, whether Accept gave it or the request never came so far.
+	Refused(signal otlp.Signal, kind fault.Kind)
 }
