@@ -79,6 +79,7 @@ def port() -> int:
 def command(peer: str, address: str, folder: Path) -> list[str]:
     if peer == OURS:
         serve = [str(CACHE / "otlp-arrow"), "serve", "--otlp-grpc", address, "--otlp-http", "off"]
+        serve += ["--health", "off", "--metrics", "off"]
         return [*serve, "--output-dir", str(folder / "telemetry")]
     if peer == BLACKHOLE:
         run = [str(rotel()), "start", "--exporter", "blackhole", "--otlp-grpc-endpoint", address]

@@ -78,6 +78,8 @@ func parse(name string, args []string) (options, error) {
 	o.value(flags, "log-format", "log.format")
 	o.listener(flags, "otlp-grpc", "otlp_grpc")
 	o.listener(flags, "otlp-http", "otlp_http")
+	o.listener(flags, "health", "health")
+	o.listener(flags, "metrics", "metrics")
 	flags.Func("set", "any setting, as KEY=VALUE", func(text string) error {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok {
