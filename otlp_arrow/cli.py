@@ -80,6 +80,8 @@ def _settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output-dir", metavar="DIR")
     parser.add_argument("--otlp-grpc", metavar="ADDR|off", help="default 127.0.0.1:4317")
     parser.add_argument("--otlp-http", metavar="ADDR|off", help="default 127.0.0.1:4318")
+    parser.add_argument("--health", metavar="ADDR|off", help="/readyz and more, default 127.0.0.1:13133")
+    parser.add_argument("--metrics", metavar="ADDR|off", help="Prometheus, default 127.0.0.1:8888")
     parser.add_argument("--log-format", choices=("text", "json"))
     parser.add_argument("--log-level", choices=LEVELS)
     parser.add_argument(
@@ -103,6 +105,8 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
         "output_dir": options.output_dir,
         "otlp_grpc": _address(options.otlp_grpc),
         "otlp_http": _address(options.otlp_http),
+        "health": _address(options.health),
+        "metrics": _address(options.metrics),
         "log.format": options.log_format,
         "log.level": options.log_level,
     }.items():

@@ -33,7 +33,9 @@ StrPath = str | os.PathLike[str]
 
 
 def listener(address: object) -> object:
-    """The setting for a listener: "host:port" opens it, None leaves it closed, a mapping goes as it is."""
+    """The setting for a listener: "host:port" opens it, None leaves it closed, others go as they are."""
+    if address is UNSET:
+        return UNSET
     if address is None:
         return {"enabled": False}
     if isinstance(address, str):

@@ -34,6 +34,7 @@ def sources_of(core, call=0):
 def test_flags_become_values(core, capsys):
     core.answers["oa_resolve"] = (0, {"output_dir": "/x"})
     flags = "--config c.yaml --output-dir d --otlp-grpc off --otlp-http :1 --log-level warn --log-format json"
+    flags += " --health off --metrics :2"
     sets = ["--set", "files.compression=zstd", "--set", 'files.promote=["http"]', "--set", "log.level=info"]
     assert cli.main(["print-config", *flags.split(), *sets]) == 0
     assert json.loads(capsys.readouterr().out) == {"output_dir": "/x"}
@@ -45,6 +46,8 @@ def test_flags_become_values(core, capsys):
         "output_dir": "d",
         "otlp_grpc": {"enabled": False},
         "otlp_http": {"enabled": True, "endpoint": ":1"},
+        "health": {"enabled": False},
+        "metrics": {"enabled": True, "endpoint": ":2"},
         "log": {"format": "json", "level": "warn"},
     }
 
@@ -87,7 +90,7 @@ def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
     ready = tmp_path / "ready.json"
     core.answers |= {
         "oa_resolve": (0, {"output_dir": "/x", "log": {"level": "warn", "format": "json"}}),
-        "oa_endpoints": (0, {"otlp_grpc": "127.0.0.1:4317", "otlp_http": ""}),
+        "oa_endpoints": (0, {"otlp_grpc": "127.0.0.1:4317", "otlp_http": "", "health": "127.0.0.1:13133"}),
         "oa_close": [(8, "draining"), 0],
     }
 
@@ -106,7 +109,12 @@ def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
     assert json.loads(out) == {
         "event": "ready",
         "pid": os.getpid(),
-        "endpoints": {"otlp_grpc": "127.0.0.1:4317", "otlp_http": None},
+        "endpoints": {
+            "otlp_grpc": "127.0.0.1:4317",
+            "otlp_http": None,
+            "health": "127.0.0.1:13133",
+            "metrics": None,
+        },
         "output_dir": "/x",
     }
     assert seen == [out]
@@ -166,6 +174,7 @@ def test_serve_from_start_to_sigterm(tmp_path, trace_request):
 
     command = [*COMMAND, "serve", "--output-dir", str(tmp_path), "--log-format", "json"]
     command += ["--otlp-grpc", "off", "--otlp-http", "127.0.0.1:0", "--set", "write_interval_secs=3600"]
+    command += ["--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process, killed(process):
         ready = json.loads(process.stdout.readline())
@@ -178,6 +187,11 @@ def test_serve_from_start_to_sigterm(tmp_path, trace_request):
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200
+        with urllib.request.urlopen(f"http://{ready['endpoints']['health']}/readyz", timeout=10) as answer:
+            assert answer.read() == b"ok\n"
+        with urllib.request.urlopen(f"http://{ready['endpoints']['metrics']}/metrics", timeout=10) as answer:
+            accepted = b'otlp_arrow_receiver_accepted_items_total{signal="traces",transport="http"} 1'
+            assert accepted in answer.read().splitlines()
         process.terminate()
         _, logs = process.communicate(timeout=30)
     assert process.returncode == 0, logs
