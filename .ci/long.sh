@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The checks that take too long for every change: bash .ci/long.sh [STEP...], by default all of them:
 #   fuzz     each fuzz target of the Go core, FUZZTIME (60s) each
+#   kills    500 rounds of kill -9 under load
+#   soak     20 minutes of steady load: memory and file handles
 #   peers    CPU, latency and memory beside the Collector and rotel, and a steady load (needs a quiet machine)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,15 +21,27 @@ step_fuzz() {
 	done
 }
 
+step_kills() {
+	say "500 kills"
+	OTLP_ARROW_KILLS=500 go test ./tests/go -run '^TestKill$' -timeout 60m -count 1 -v | grep -v '^==='
+}
+
+step_soak() {
+	say soak
+	python3 bench/soak.py
+}
+
 step_peers() {
 	say peers
 	python3 bench/peers.py
 	say "steady load"
 	python3 bench/peers.py --steady
+	say "what durability costs"
+	python3 bench/peers.py --durability
 }
 
 steps=("$@")
-[[ $# -gt 0 ]] || steps=(fuzz peers)
+[[ $# -gt 0 ]] || steps=(fuzz kills soak peers)
 for step in "${steps[@]}"; do
 	"step_$step"
 done

@@ -72,7 +72,7 @@ class OtlpLibrary:
 
     output_dir: where files go; made if it is missing.
     otlp_grpc, otlp_http: "host:port" to listen at (port 0: any free one), None to leave it closed, or the
-        section as a dict: {"enabled": True, "endpoint": ..., "tls": {...}, "auth": {...}}.
+        section as a dict: {"endpoint": ..., "tls": {...}, "auth": {...}}; "enabled": False closes it.
     health, metrics: the same for /readyz and the other health pages, and for Prometheus' GET /metrics; see
         docs/operations.md.
     write_interval_secs: seconds between batches, 1-3600.
@@ -224,7 +224,8 @@ class OtlpLibrary:
         from . import tables  # loads pyarrow
 
         selection = tables.Selection.of(signal, since, until, service, columns, dictionaries)
-        return tables.read_snapshot(self._handle.files(signal, timeout), selection)
+        files = self._handle.files(signal, timeout)
+        return tables.read_snapshot(files, selection, lambda: self._handle.empty(signal))
 
     def close(self, timeout: float | None = 30.0) -> None:
         """Ends the listeners and writes what was acknowledged; again is fine. timeout in seconds.

@@ -31,25 +31,39 @@ def sources_of(core, call=0):
     return json.loads([arguments[0] for name, arguments in core.calls if name == "oa_resolve"][call])
 
 
-def test_flags_become_values(core, capsys):
+def test_flags_become_assignments_in_their_order(core, capsys):
     core.answers["oa_resolve"] = (0, {"output_dir": "/x"})
-    flags = "--config c.yaml --output-dir d --otlp-grpc off --otlp-http :1 --log-level warn --log-format json"
-    flags += " --health off --metrics :2"
-    sets = ["--set", "files.compression=zstd", "--set", 'files.promote=["http"]', "--set", "log.level=info"]
-    assert cli.main(["print-config", *flags.split(), *sets]) == 0
+    flags = "--config c.yaml --set a.b=1 --output-dir d --otlp-grpc off --set output_dir=e --otlp-http :1"
+    more = ["--log-level", "warn", "--log-format", "json", "--set", "a.c=x=y", "--set", 'a.d=["http"]']
+    more += ["--health", "off", "--metrics", ":2"]
+    assert cli.main(["print-config", *flags.split(), *more]) == 0
     assert json.loads(capsys.readouterr().out) == {"output_dir": "/x"}
     sources = sources_of(core)
     assert sources["file"] == "c.yaml"
     assert sources["embedded"] is False
-    assert sources["values"] == {
-        "files": {"compression": "zstd", "promote": ["http"]},
-        "output_dir": "d",
-        "otlp_grpc": {"enabled": False},
-        "otlp_http": {"enabled": True, "endpoint": ":1"},
-        "health": {"enabled": False},
-        "metrics": {"enabled": True, "endpoint": ":2"},
-        "log": {"format": "json", "level": "warn"},
-    }
+    assert sources["values"] == {}
+    assert sources["set"] == [
+        "a.b=1",
+        'output_dir="d"',
+        "otlp_grpc.enabled=false",
+        "output_dir=e",
+        "otlp_http.enabled=true",
+        'otlp_http.endpoint=":1"',
+        'log.level="warn"',
+        'log.format="json"',
+        "a.c=x=y",
+        'a.d=["http"]',
+        "health.enabled=false",
+        "metrics.enabled=true",
+        'metrics.endpoint=":2"',
+    ]
+
+
+def test_commands_do_not_share_assignments(core):
+    core.answers["oa_resolve"] = (0, {})
+    for value in ("a", "b"):
+        assert cli.main(["print-config", "--output-dir", value]) == 0
+    assert sources_of(core, 1)["set"] == ['output_dir="b"']
 
 
 def test_every_fault_is_a_line(core, capsys):
@@ -218,3 +232,34 @@ def test_validate_and_print_config(tmp_path):
     shown = json.loads(done.stdout)
     assert shown["write_interval_secs"] == 7
     assert shown["files"]["compression"] == "zstd"
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "want"),
+    [
+        (["--output-dir", "a", "--set", "output_dir=b"], "output_dir", "b"),
+        (["--set", "output_dir=b", "--output-dir", "a"], "output_dir", "a"),
+        (["--output-dir", '{"a":1}'], "output_dir", '{"a":1}'),
+        (["--set", "write_interval_secs=1e1"], "write_interval_secs", 10),
+        (["--set", "write_interval_secs=10.0"], "write_interval_secs", 10),
+        (
+            ["--set", 'log={"level":"warn"}', "--set", "log.format=json"],
+            "log",
+            {"format": "json", "level": "warn"},
+        ),
+    ],
+)
+def test_the_last_flag_wins(capsys, flags, key, want):
+    assert cli.main(["print-config", *flags]) == 0
+    assert json.loads(capsys.readouterr().out)[key] == want
+
+
+def test_a_list_may_have_commas(capsys):
+    assert cli.main(["print-config", "--set", "otlp_http.cors_allowed_origins=https://a.example,*"]) == 0
+    origins = json.loads(capsys.readouterr().out)["otlp_http"]["cors_allowed_origins"]
+    assert origins == ["https://a.example", "*"]
+
+
+def test_no_assignment_is_forgotten(capsys):
+    assert cli.main(["print-config", "--set", "otlp_grpc=1", "--set", "otlp_grpc.enabled=false"]) == 2
+    assert "otlp_grpc: 1 is not a mapping of settings" in capsys.readouterr().err

@@ -51,6 +51,17 @@ func TestCommands(t *testing.T) {
 		{"metrics", []string{"print-config", "--metrics", "off"}, `"metrics":{"enabled":false`},
 		{"secrets", []string{"print-config", "--set", `otlp_grpc.auth.bearer_tokens=["hush"]`}, `"bearer_tokens":["***"]`},
 		{"secrets of the environment", []string{"print-config"}, `"api_keys":["***","***"]`},
+		{"last wins", []string{"print-config", "--output-dir", "a", "--set", "output_dir=b"}, `"output_dir":"b"`},
+		{"last flag wins", []string{"print-config", "--set", "output_dir=b", "--output-dir", "a"}, `"output_dir":"a"`},
+		{"as it is", []string{"print-config", "--output-dir", `{"a":1}`}, `"output_dir":"{\"a\":1}"`},
+		{"no JSON either", []string{"print-config", "--output-dir", `null`}, `"output_dir":"null"`},
+		{"on again", []string{"print-config", "--otlp-http", "off", "--set", "otlp_http.enabled=true"}, `"otlp_http":{"enabled":true`},
+		{"number", []string{"print-config", "--set", "write_interval_secs=1e1"}, `"write_interval_secs":10`},
+		{"list", []string{"print-config", "--set", "otlp_http.cors_allowed_origins=https://a.example,*"}, `["https://a.example","*"]`},
+		{"serve -h", []string{"serve", "-h"}, "-ready-file FILE"},
+		{"serve --help", []string{"serve", "--output-dir", "x", "--help"}, "usage: otlp-arrow serve"},
+		{"print-config -h", []string{"print-config", "-h"}, "-set KEY=VALUE"},
+		{"validate -h", []string{"validate", "-h"}, "usage: otlp-arrow serve"},
 		{"set", []string{"print-config", "--set", "queue.max_bytes=2097152", "--set", "files.compression=zstd"}, `"queue":{"max_bytes":2097152}`},
 	}
 	t.Setenv("OTLP_OTLP_HTTP_AUTH_API_KEYS", "hush-1,hush-2")
@@ -79,7 +90,7 @@ func TestEnvironment(t *testing.T) {
 func TestWrongUsage(t *testing.T) {
 	tests := [][]string{
 		{}, {"sing"}, {"validate"}, {"validate", "a", "b"}, {"serve", "--loud"}, {"serve", "more"}, {"print-config", "--nope"},
-		{"print-config", "--set", "no-value"},
+		{"print-config", "--set", "no-value"}, {"validate", "--loud"},
 	}
 	for _, args := range tests {
 		if err := run(args, io.Discard, io.Discard); !errors.Is(err, errUsage) {

@@ -93,7 +93,9 @@ func (x *exchange) take(signal otlp.Signal) (err error) {
 	if x.of.draining.Err() != nil {
 		return closing(x.op)
 	}
-	b := x.of.bodies.get()
+	account := x.of.bodies.account()
+	defer account.close()
+	b := x.of.bodies.get(&account)
 	defer b.free()
 	if err := x.read(b); err != nil {
 		return err
@@ -104,22 +106,19 @@ func (x *exchange) take(signal otlp.Signal) (err error) {
 	return x.of.acceptor.Accept(x.r.Context(), signal, b.data)
 }
 
-// takeJSON needs room for the protobuf form too; that is charged for as if it were as
-// long as the document, which it seldom is.
+// takeJSON makes protobuf of the document. Its buffer is paid for in part before, since a kept
+// one has its capacity already, and as it grows.
 func (x *exchange) takeJSON(signal otlp.Signal, document *body) error {
-	b := x.of.bodies.get()
+	b := x.of.bodies.get(document.account)
 	defer b.free()
-	if err := b.charge(int64(len(document.data))); err != nil {
+	if err := b.charge(int64(min(len(document.data), cap(b.data)))); err != nil {
 		return err
 	}
-	message, err := otlpjson.ToProto(b.data, signal, document.data)
+	message, err := otlpjson.ToProto(b.data, signal, document.data, otlpjson.Allowance{Limit: b.of.limit, Take: b.account.take})
 	if err != nil {
 		return err
 	}
 	b.data = message
-	if err := b.charge(int64(len(message))); err != nil {
-		return err
-	}
 	return x.of.acceptor.Accept(x.r.Context(), signal, b.data)
 }
 
@@ -162,6 +161,11 @@ const (
 	bodyRate  = 32 << 10 // bytes a second that a body has to come at, after the grace
 )
 
+// patience is how long after its start a body may still come of which so much has been read.
+func patience(grace time.Duration, read int64) time.Duration {
+	return grace + time.Duration(read/bodyRate)*time.Second
+}
+
 // pacedReader moves the read deadline as bytes come: a slow link may take its time for
 // a large body, a client that sends a byte a second may not.
 type pacedReader struct {
@@ -173,7 +177,7 @@ type pacedReader struct {
 }
 
 func (p *pacedReader) Read(b []byte) (int, error) {
-	wanted := bodyGrace + time.Duration(p.read/bodyRate)*time.Second
+	wanted := patience(bodyGrace, p.read)
 	if wanted != p.deadline {
 		p.deadline = wanted
 		_ = p.control.SetReadDeadline(p.start.Add(wanted))

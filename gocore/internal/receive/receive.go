@@ -3,9 +3,12 @@
 // bound, hands one protobuf body to an Acceptor and says what came of it in the
 // words of its protocol; it never looks into the body.
 //
-//	gRPC  raw codec ──┐ gzip, zstd
-//	                  ├─> inflate ─> Admission ─> Acceptor ─> statusOf ─> answer
-//	HTTP  1.1, h2c ───┘ + deflate       └ JSON becomes protobuf before
+//	gRPC  incoming ───┐ gzip, zstd
+//	                  ├─> inflate ─> Acceptor ─> statusOf ─> answer
+//	HTTP  1.1, h2c ───┘ + deflate └ JSON becomes protobuf before
+//
+// Every buffer on this way, half-filled ones included, is paid for from the request's account
+// in the Admission, and whoever sends too slowly is not waited for.
 //
 // Web serves what is not OTLP, health and metrics, with the same endpoints and guards.
 //

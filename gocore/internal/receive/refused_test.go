@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/status"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
@@ -75,18 +74,10 @@ func TestGRPCCountsRefusals(t *testing.T) {
 	rig.fake.expectRefused(t, "accepted")
 }
 
-func TestGRPCCountsWhatItsLibraryRefuses(t *testing.T) {
+func TestGRPCCountsBadCompression(t *testing.T) {
 	rig := startGRPC(t, grpc.WithCompressor(wireCompressor{"gzip"})) //nolint:staticcheck // see wireCompressor
 	expectCode(t, rig.export(otlp.Logs, []byte("no gzip")), codes.InvalidArgument)
 	rig.fake.expectRefused(t, "gzip", refusal{otlp.Logs, fault.Invalid})
-	for code, want := range map[codes.Code]fault.Kind{
-		codes.ResourceExhausted: fault.TooLarge, codes.Unimplemented: fault.Unsupported, codes.Canceled: fault.Timeout,
-		codes.DeadlineExceeded: fault.Timeout, codes.Internal: fault.Invalid,
-	} {
-		if got := kindOfStatus(status.Error(code, "")); got != want {
-			t.Errorf("%s is %s, want %s", code, got, want)
-		}
-	}
 }
 
 // TestGRPCSetServing: the health service follows, also what was said before it began.

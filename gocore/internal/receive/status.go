@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -29,19 +28,6 @@ func kindOf(err error) fault.Kind {
 		return fault.Timeout
 	}
 	return fault.KindOf(err)
-}
-
-// kindOfStatus is the kind of an error that gRPC made, while it read a message.
-func kindOfStatus(err error) fault.Kind {
-	switch status.Code(err) {
-	case codes.ResourceExhausted:
-		return fault.TooLarge
-	case codes.Unimplemented:
-		return fault.Unsupported
-	case codes.Canceled, codes.DeadlineExceeded:
-		return fault.Timeout
-	}
-	return fault.Invalid // badly framed or compressed, or cut off
 }
 
 // statusOf is the google.rpc.Status of an error, for both protocols: RetryInfo only
