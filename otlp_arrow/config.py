@@ -37,7 +37,9 @@ StrPath = str | os.PathLike[str]
 
 def listener(address: object) -> object:
     """The setting for a listener: "host:port" opens it, None leaves it closed. A mapping with an endpoint
-    opens it unless it says otherwise."""
+    opens it unless it says otherwise. UNSET stays what it is."""
+    if address is UNSET:
+        return UNSET
     if address is None:
         return {"enabled": False}
     if isinstance(address, str):

@@ -50,7 +50,8 @@ type process struct {
 func launch(t *testing.T, binary, dir string, settings ...string) *process {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
-	args := []string{"serve", "--output-dir", dir, "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--ready-file", ready}
+	args := []string{"serve", "--output-dir", dir, "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0",
+		"--health", "off", "--metrics", "off", "--ready-file", ready}
 	for _, setting := range settings {
 		args = append(args, "--set", setting)
 	}

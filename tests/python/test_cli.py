@@ -35,6 +35,7 @@ def test_flags_become_assignments_in_their_order(core, capsys):
     core.answers["oa_resolve"] = (0, {"output_dir": "/x"})
     flags = "--config c.yaml --set a.b=1 --output-dir d --otlp-grpc off --set output_dir=e --otlp-http :1"
     more = ["--log-level", "warn", "--log-format", "json", "--set", "a.c=x=y", "--set", 'a.d=["http"]']
+    more += ["--health", "off", "--metrics", ":2"]
     assert cli.main(["print-config", *flags.split(), *more]) == 0
     assert json.loads(capsys.readouterr().out) == {"output_dir": "/x"}
     sources = sources_of(core)
@@ -52,6 +53,9 @@ def test_flags_become_assignments_in_their_order(core, capsys):
         'log.format="json"',
         "a.c=x=y",
         'a.d=["http"]',
+        "health.enabled=false",
+        "metrics.enabled=true",
+        'metrics.endpoint=":2"',
     ]
 
 
@@ -100,7 +104,7 @@ def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
     ready = tmp_path / "ready.json"
     core.answers |= {
         "oa_resolve": (0, {"output_dir": "/x", "log": {"level": "warn", "format": "json"}}),
-        "oa_endpoints": (0, {"otlp_grpc": "127.0.0.1:4317", "otlp_http": ""}),
+        "oa_endpoints": (0, {"otlp_grpc": "127.0.0.1:4317", "otlp_http": "", "health": "127.0.0.1:13133"}),
         "oa_close": [(8, "draining"), 0],
     }
 
@@ -119,7 +123,12 @@ def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
     assert json.loads(out) == {
         "event": "ready",
         "pid": os.getpid(),
-        "endpoints": {"otlp_grpc": "127.0.0.1:4317", "otlp_http": None},
+        "endpoints": {
+            "otlp_grpc": "127.0.0.1:4317",
+            "otlp_http": None,
+            "health": "127.0.0.1:13133",
+            "metrics": None,
+        },
         "output_dir": "/x",
     }
     assert seen == [out]
@@ -179,6 +188,7 @@ def test_serve_from_start_to_sigterm(tmp_path, trace_request):
 
     command = [*COMMAND, "serve", "--output-dir", str(tmp_path), "--log-format", "json"]
     command += ["--otlp-grpc", "off", "--otlp-http", "127.0.0.1:0", "--set", "write_interval_secs=3600"]
+    command += ["--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process, killed(process):
         ready = json.loads(process.stdout.readline())
@@ -191,6 +201,11 @@ def test_serve_from_start_to_sigterm(tmp_path, trace_request):
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200
+        with urllib.request.urlopen(f"http://{ready['endpoints']['health']}/readyz", timeout=10) as answer:
+            assert answer.read() == b"ok\n"
+        with urllib.request.urlopen(f"http://{ready['endpoints']['metrics']}/metrics", timeout=10) as answer:
+            accepted = b'otlp_arrow_receiver_accepted_items_total{signal="traces",transport="http"} 1'
+            assert accepted in answer.read().splitlines()
         process.terminate()
         _, logs = process.communicate(timeout=30)
     assert process.returncode == 0, logs

@@ -29,6 +29,7 @@ def test_a_value_that_json_cannot_hold_is_refused(value):
 
 
 def test_listener():
+    assert config.listener(config.UNSET) is config.UNSET
     assert config.listener(None) == {"enabled": False}
     assert config.listener("a:1") == {"enabled": True, "endpoint": "a:1"}
     assert config.listener({"endpoint": "a:1"}) == {"enabled": True, "endpoint": "a:1"}

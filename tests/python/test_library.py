@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+import otlp_arrow
 from otlp_arrow import (
     ClosedError,
     ConfigError,
@@ -110,10 +112,27 @@ def test_no_files_give_the_columns_of_the_signal(library, signal_name):
 
 def test_only_asked_for_listeners_open(tmp_path):
     with OtlpLibrary(output_dir=tmp_path) as library:
-        assert (library.endpoints.otlp_grpc, library.endpoints.otlp_http) == (None, None)
+        assert set(vars(library.endpoints).values()) == {None}
     with OtlpLibrary(output_dir=tmp_path, otlp_http="127.0.0.1:0", otlp_grpc=None) as library:
         assert library.endpoints.otlp_grpc is None
         assert int(library.endpoints.otlp_http.rpartition(":")[2]) > 0
+
+
+def test_health_and_metrics(tmp_path, trace_request):
+    def page(address, path):
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    with OtlpLibrary(output_dir=tmp_path, health="127.0.0.1:0", metrics="127.0.0.1:0") as library:
+        assert (library.endpoints.otlp_grpc, library.endpoints.otlp_http) == (None, None)
+        library.export_traces(trace_request("a"))
+        status = json.loads(page(library.endpoints.health, "/healthz"))
+        assert (status["status"], status["reasons"], status["version"]) == ("ok", [], otlp_arrow.__version__)
+        metrics = page(library.endpoints.metrics, "/metrics").splitlines()
+        name = "otlp_arrow_receiver_accepted_requests_total"
+        assert f'{name}{{signal="traces",transport="library"}} 1' in metrics
+        with pytest.raises(ConfigError, match=r"health\.endpoint: .* is in use"):
+            OtlpLibrary(output_dir=tmp_path, health=library.endpoints.health)
 
 
 def test_a_mapping_with_an_endpoint_opens_the_listener(tmp_path):

@@ -20,15 +20,17 @@ import (
 
 // Config is everything that can be set. The json names are the users' keys.
 type Config struct {
-	OutputDir         string             `json:"output_dir"`
-	WriteIntervalSecs int64              `json:"write_interval_secs"`
-	Durability        string             `json:"durability"`
-	OTLPGRPC          receive.GRPCConfig `json:"otlp_grpc"`
-	OTLPHTTP          receive.HTTPConfig `json:"otlp_http"`
-	Files             files.Config       `json:"files"`
-	Queue             Queue              `json:"queue"`
-	Limits            Limits             `json:"limits"`
-	Log               Log                `json:"log"`
+	OutputDir         string               `json:"output_dir"`
+	WriteIntervalSecs int64                `json:"write_interval_secs"`
+	Durability        string               `json:"durability"`
+	OTLPGRPC          receive.GRPCConfig   `json:"otlp_grpc"`
+	OTLPHTTP          receive.HTTPConfig   `json:"otlp_http"`
+	Health            receive.HealthConfig `json:"health"`
+	Metrics           receive.Endpoint     `json:"metrics"`
+	Files             files.Config         `json:"files"`
+	Queue             Queue                `json:"queue"`
+	Limits            Limits               `json:"limits"`
+	Log               Log                  `json:"log"`
 }
 
 // The levels of durability: what an acknowledgement means.
@@ -74,6 +76,7 @@ func Default() Config {
 	return Config{
 		OutputDir: "./telemetry", WriteIntervalSecs: 5, Durability: Write,
 		OTLPGRPC: receive.DefaultGRPC(), OTLPHTTP: receive.DefaultHTTP(), Files: files.Default(),
+		Health: receive.DefaultHealth(), Metrics: receive.DefaultMetrics(),
 		Queue:  Queue{MaxBytes: 256 << 20},
 		Limits: Limits{Limits: receive.DefaultLimits(), MaxDecodedBytes: 256 << 20},
 		Log:    Log{Level: "info", Format: "text"},
@@ -85,7 +88,7 @@ func Default() Config {
 func Load(s Sources) (c Config, warnings []string, err error) {
 	c = Default()
 	if s.Embedded {
-		c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled = false, false
+		c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Health.Enabled, c.Metrics.Enabled = false, false, false, false
 	}
 	l := loader{keys: keysOf(&c)}
 	if s.File != "" {
@@ -117,6 +120,8 @@ func (c *Config) validate() []error {
 	faults = append(faults, oneOf("log.format", c.Log.Format, "text", "json")...)
 	faults = append(faults, c.OTLPGRPC.Validate("otlp_grpc")...)
 	faults = append(faults, c.OTLPHTTP.Validate("otlp_http")...)
+	faults = append(faults, c.Health.Validate("health")...)
+	faults = append(faults, c.Metrics.Validate("metrics")...)
 	faults = append(faults, c.Files.Validate("files")...)
 	faults = append(faults, c.Limits.Validate("limits")...)
 	return append(faults, c.Ingest().Validate()...)

@@ -151,18 +151,20 @@ func TestOrder(t *testing.T) {
 
 func TestEmbedded(t *testing.T) {
 	tests := []struct {
-		name       string
-		values     map[string]any
-		grpc, http bool
+		name                        string
+		values                      map[string]any
+		grpc, http, health, metrics bool
 	}{
-		{"nothing asked for", nil, false, false},
-		{"gRPC", under("otlp_grpc.enabled", true), true, false},
-		{"HTTP", under("otlp_http.enabled", true), false, true},
+		{"nothing asked for", nil, false, false, false, false},
+		{"gRPC", under("otlp_grpc.enabled", true), true, false, false, false},
+		{"HTTP", under("otlp_http.enabled", true), false, true, false, false},
+		{"health", under("health.enabled", true), false, false, true, false},
+		{"metrics", under("metrics.enabled", true), false, false, false, true},
 	}
 	for _, tt := range tests {
 		c, _, err := Load(Sources{Embedded: true, Values: tt.values})
-		if err != nil || c.OTLPGRPC.Enabled != tt.grpc || c.OTLPHTTP.Enabled != tt.http {
-			t.Errorf("%s: gRPC %v, HTTP %v, %v", tt.name, c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, err)
+		if err != nil || c.OTLPGRPC.Enabled != tt.grpc || c.OTLPHTTP.Enabled != tt.http || c.Health.Enabled != tt.health || c.Metrics.Enabled != tt.metrics {
+			t.Errorf("%s: %+v, %v", tt.name, c, err)
 		}
 	}
 }
@@ -175,6 +177,9 @@ func TestFaults(t *testing.T) {
 		want  string
 	}{
 		{"outputdir", "x", "outputdir: unknown key; did you mean output_dir?"},
+		{"health.endpoint", "x", `health.endpoint: "x" is neither host:port, [::1]:port nor unix:/path`},
+		{"health.auth.api_keys", "x", "health.auth: unknown key"},
+		{"metrics.endpoint", "x", `metrics.endpoint: "x" is neither host:port, [::1]:port nor unix:/path`},
 		{"files.compresion", "lz4", "files.compresion: unknown key; did you mean files.compression?"},
 		{"qqqqqqqqqqqq", 1, "qqqqqqqqqqqq: unknown key"},
 		{"output_dir.below", 1, "output_dir: map[below:1] is not a text"},

@@ -68,6 +68,7 @@ func (j *Journal) append(head recordHead, body []byte) (uint64, error) {
 	j.grownLocked(s, s.end)
 	j.stats.Records++
 	j.stats.Bytes += uint64(head.length)
+	j.lacking = 0
 	if j.writing.end() {
 		j.log.Info("appending to the journal goes on")
 	}
@@ -82,8 +83,13 @@ func (j *Journal) readyLocked(need int64) error {
 	s := j.active
 	roll := s == nil || s.last != 0 && align(s.end)+need > j.config.SegmentBytes
 	room := j.config.MaxBytes - j.size
-	if roll && room < need+headerSize || !roll && room < align(s.end)-s.end+need {
+	lacking := need + headerSize
+	if !roll {
+		lacking = align(s.end) - s.end + need
+	}
+	if room < lacking {
 		j.stats.Refused++
+		j.lacking = lacking
 		full := fault.New(fault.Overloaded, "append to the journal", "it holds %d of %d bytes", j.size, j.config.MaxBytes)
 		full.RetryAfter = retryAfter
 		return full

@@ -180,6 +180,7 @@ func (j *Journal) settleLocked(g goal) {
 	j.stats.Syncs++
 	j.stats.SyncTime += g.took
 	j.stats.LastSync = g.took
+	j.syncSeconds.Observe(g.took.Seconds())
 	if g.err != nil {
 		j.stats.SyncFailed++
 		j.unsyncedLocked(s, &fault.Error{Kind: fault.IO, Op: "sync the journal", Err: g.err})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs"
 )
 
 var (
@@ -27,6 +28,8 @@ type Journal struct {
 	dir    string
 	log    *slog.Logger
 	next   atomic.Uint64 // written under mu only
+
+	syncSeconds *obs.Histogram
 
 	wake     chan struct{} // something waits for a sync
 	quit     chan struct{} // closed: no more syncs but a last one
@@ -53,6 +56,7 @@ type Journal struct {
 	retryAt  time.Time // until then appends fail with writing's or syncing's error
 	flying   *round    // being synced, nil when nothing is
 	coming   *round    // the next one
+	lacking  int64     // what the last refused append had needed, 0 once another went well
 	stats    Stats
 }
 
@@ -62,7 +66,7 @@ type tail struct {
 	end  int64
 }
 
-// Stats are counts since Create.
+// Stats are counts since Create, and how things stand.
 type Stats struct {
 	Records  uint64 // appended
 	Bytes    uint64 // of their bodies
@@ -74,6 +78,10 @@ type Stats struct {
 	SyncFailed uint64
 	SyncTime   time.Duration // of all syncs
 	LastSync   time.Duration
+
+	Failure   error     // why nothing can be appended at present, nil when the last try went well
+	LastTried time.Time // when Failure was met last
+	Full      bool      // the append that was refused last would be refused again
 }
 
 // Create makes a journal in a directory that must not exist yet, and takes its lock.
@@ -86,7 +94,7 @@ func Create(disk fsys.FS, dir string, c Config, log *slog.Logger) (*Journal, err
 	j := &Journal{
 		config: c, disk: disk, dir: dir, log: log.With("journal", dir), lock: lock,
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-		coming: newRound(), released: 1,
+		coming: newRound(), released: 1, syncSeconds: obs.NewHistogram(obs.Seconds()...),
 	}
 	j.next.Store(1)
 	if c.Sync {
@@ -116,8 +124,16 @@ func (j *Journal) Stats() Stats {
 	defer j.mu.Unlock()
 	s := j.stats
 	s.Segments = len(j.segments)
+	s.Failure = cmp.Or(j.writing.err, j.syncing.err)
+	if s.Failure != nil {
+		s.LastTried = j.retryAt.Add(-retryInterval)
+	}
+	s.Full = j.lacking > 0 && j.config.MaxBytes-j.size < j.lacking
 	return s
 }
+
+// SyncSeconds is how long syncs of files took.
+func (j *Journal) SyncSeconds() obs.Buckets { return j.syncSeconds.Buckets() }
 
 // Close refuses what comes from now on, syncs what was appended if Config.Sync says so, and
 // lets go of the journal, which stays on disk. It may be called twice, and tells each time

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/config"
@@ -21,9 +22,18 @@ func journals(outputDir string) string { return filepath.Join(files.Root(outputD
 // listens, so that tables are whole from the start; what fails then, on a full disk say, is
 // tried again in the background.
 type adoption struct {
-	stop chan struct{}
-	done sync.WaitGroup
+	stop    chan struct{}
+	done    sync.WaitGroup
+	pending atomic.Bool // something failed and is tried again
 }
+
+// adopted counts what came from the dead.
+type adopted struct {
+	requests      atomic.Uint64
+	inside, tails damage
+}
+
+type damage struct{ parts, bytes atomic.Uint64 }
 
 const (
 	firstRetry = time.Second
@@ -35,6 +45,7 @@ func (n *Node) startAdoption() {
 	if n.adoptAll() {
 		return
 	}
+	n.adoption.pending.Store(true)
 	n.adoption.done.Go(func() {
 		for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 			select {
@@ -43,6 +54,7 @@ func (n *Node) startAdoption() {
 			case <-time.After(wait):
 			}
 			if n.adoptAll() {
+				n.adoption.pending.Store(false)
 				return
 			}
 		}
@@ -84,7 +96,9 @@ func (n *Node) adopt(dir string) error {
 	}
 	defer reader.Close()
 	c := &n.Config
-	options := files.Options{Writer: filepath.Base(dir), Cursors: filepath.Dir(dir), Sync: c.Durability == config.Fsync}
+	options := files.Options{
+		Writer: filepath.Base(dir), Cursors: filepath.Dir(dir), Sync: c.Durability == config.Fsync, Counts: &n.counts,
+	}
 	writer, err := files.New(c.Files, n.disk, c.OutputDir, options, n.log, time.Now)
 	if err != nil {
 		return err
@@ -94,7 +108,7 @@ func (n *Node) adopt(dir string) error {
 	if err != nil {
 		return err
 	}
-	requests, err := ingest.Replay(c.Ingest(), reader, from, writer, n.log)
+	requests, err := ingest.Replay(c.Ingest(), reader, from, counted{writer, &n.written}, n.log)
 	if err != nil {
 		return err
 	}
@@ -106,5 +120,18 @@ func (n *Node) adopt(dir string) error {
 	if err := reader.Remove(); err != nil {
 		return err
 	}
+	n.adopted.add(requests, reader.Damage())
 	return files.RemoveCursors(n.disk, options.Cursors, options.Writer)
+}
+
+func (a *adopted) add(requests int, damaged []journal.Damage) {
+	a.requests.Add(uint64(requests))
+	for _, part := range damaged {
+		to := &a.inside
+		if part.Tail {
+			to = &a.tails
+		}
+		to.parts.Add(1)
+		to.bytes.Add(uint64(part.Bytes))
+	}
 }

@@ -24,12 +24,16 @@ type exchange struct {
 	control *http.ResponseController
 	media   media
 	op      string
+	signal  otlp.Signal // otlp.Count where the path is of none
 }
 
 // serve answers every request. Deadlines are set per request, since the server's own
 // would cut off a slow link's large body, and an Accept that waits for the disk.
 func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{of: h, w: w, r: r, control: http.NewResponseController(w), op: "receive over HTTP"}
+	x := &exchange{of: h, w: w, r: r, control: http.NewResponseController(w), op: "receive over HTTP", signal: otlp.Count}
+	if signal, found := h.signals[r.URL.Path]; found {
+		x.signal = signal
+	}
 	media, known := mediaOf(r.Header.Get("Content-Type"))
 	x.media = media
 	_ = x.control.SetReadDeadline(time.Now().Add(bodyGrace))
@@ -41,9 +45,8 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
 		x.fail(err)
 		return
 	}
-	signal, found := h.signals[r.URL.Path]
 	switch {
-	case !found:
+	case x.signal == otlp.Count:
 		x.refuse(http.StatusNotFound, notFound, fmt.Sprintf("no such path: %s; want /v1/traces, /v1/metrics or /v1/logs", r.URL.Path))
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
@@ -51,8 +54,8 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
 	case !known:
 		x.fail(fault.New(fault.Unsupported, x.op, "content type %q: want %s or %s", r.Header.Get("Content-Type"), protobufType, jsonType))
 	default:
-		x.op = "receive " + signal.String() + " over HTTP"
-		x.answer(x.take(signal))
+		x.op = "receive " + x.signal.String() + " over HTTP"
+		x.answer(x.take(x.signal))
 	}
 }
 

@@ -64,6 +64,7 @@ type GRPC struct {
 	guard    guard
 	server   *grpc.Server
 	health   *health.Server
+	away     bool // SetServing(false) was called last
 }
 
 // NewGRPC makes a receiver that is not bound yet; admission is the node's one budget.
@@ -93,6 +94,7 @@ func (g *GRPC) Listen() error {
 	}
 	listener, guard, err := open(grpcSection, g.config.Endpoint, []string{"h2"}, g.clock, g.logger)
 	if err == nil {
+		guard.refused = g.refusedCall
 		g.listener, g.guard = newHandshakes(listener), guard
 	}
 	return err
@@ -116,6 +118,7 @@ func (g *GRPC) Serve() {
 		return
 	}
 	g.server, g.health = grpc.NewServer(g.options()...), health.NewServer()
+	g.tellServingLocked()
 	g.register(g.server)
 	server, listener := g.server, g.listener
 	g.serving.Go(func() {
@@ -123,6 +126,31 @@ func (g *GRPC) Serve() {
 			g.logger.Error("gRPC receiver stopped", "error", err)
 		}
 	})
+}
+
+// SetServing is what the health service answers, SERVING at first, for the whole server and for
+// each signal's service.
+func (g *GRPC) SetServing(serving bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.away == serving {
+		g.away = !serving
+		g.tellServingLocked()
+	}
+}
+
+func (g *GRPC) tellServingLocked() {
+	if g.health == nil {
+		return
+	}
+	status := healthpb.HealthCheckResponse_SERVING
+	if g.away {
+		status = healthpb.HealthCheckResponse_NOT_SERVING
+	}
+	g.health.SetServingStatus("", status)
+	for _, signal := range otlp.Signals {
+		g.health.SetServingStatus(signal.GRPCService(), status)
+	}
 }
 
 func (g *GRPC) options() []grpc.ServerOption {
@@ -164,9 +192,19 @@ func (g *GRPC) export(signal otlp.Signal) grpc.MethodHandler {
 	return func(_ any, ctx context.Context, _ func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		identity(ctx)
 		if err := g.take(ctx, signal, op); err != nil {
+			g.acceptor.Refused(signal, kindOf(err))
 			return nil, statusOf(err).Err()
 		}
 		return success{}, nil
+	}
+}
+
+// refusedCall counts a call that its guard refused.
+func (g *GRPC) refusedCall(method string, kind fault.Kind) {
+	for _, signal := range otlp.Signals {
+		if method == "/"+signal.GRPCService()+"/Export" {
+			g.acceptor.Refused(signal, kind)
+		}
 	}
 }
 

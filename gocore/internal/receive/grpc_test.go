@@ -409,3 +409,5 @@ func benchmarkCalls(b *testing.B, coding string, body []byte) {
 type accepting struct{}
 
 func (accepting) Accept(context.Context, otlp.Signal, []byte) error { return nil }
+
+func (accepting) Refused(otlp.Signal, fault.Kind) {}
