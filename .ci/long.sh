@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The checks that take too long for every change: bash .ci/long.sh [STEP...], by default all of them:
 #   fuzz     each fuzz target of the Go core, FUZZTIME (60s) each
+#   crashes  a crash at every call of every recovery from a crash at every call
 #   kills    500 rounds of kill -9 under load
 #   soak     20 minutes of steady load: memory and file handles
 #   peers    CPU, latency and memory beside the Collector and rotel, and a steady load (needs a quiet machine)
@@ -19,6 +20,11 @@ step_fuzz() {
 				tail -8
 		done
 	done
+}
+
+step_crashes() {
+	say crashes
+	OTLP_ARROW_LONG=1 go test ./gocore/internal/node -run '^TestEveryCrash$' -timeout 60m -count 1 -v | grep -v '^==='
 }
 
 step_kills() {
@@ -41,7 +47,7 @@ step_peers() {
 }
 
 steps=("$@")
-[[ $# -gt 0 ]] || steps=(fuzz kills soak peers)
+[[ $# -gt 0 ]] || steps=(fuzz crashes kills soak peers)
 for step in "${steps[@]}"; do
 	"step_$step"
 done
