@@ -128,8 +128,20 @@ func (j *Journal) Stats() Stats {
 	if s.Failure != nil {
 		s.LastTried = j.retryAt.Add(-retryInterval)
 	}
-	s.Full = j.lacking > 0 && j.config.MaxBytes-j.size < j.lacking
+	s.Full = j.lacking > 0 && j.roomLocked() < j.lacking
 	return s
+}
+
+// roomLocked is what an append that finds the journal full could have after it removed what was
+// released.
+func (j *Journal) roomLocked() int64 {
+	room := j.config.MaxBytes - j.size
+	for _, s := range j.segments {
+		if s.last != 0 && s.last < j.released {
+			room += s.disk
+		}
+	}
+	return room
 }
 
 // SyncSeconds is how long syncs of files took.
