@@ -16,7 +16,7 @@ step_fuzz() {
 			say "$target in $(dirname "$file")"
 			# Without a bound, minimizing an input that is only interesting can use up all the time.
 			go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-60s}" -fuzzminimizetime 1x |
-				tail -3
+				tail -8
 		done
 	done
 }

@@ -28,6 +28,7 @@ type Journal struct {
 	dir    string
 	log    *slog.Logger
 	next   atomic.Uint64 // written under mu only
+	size   atomic.Int64  // likewise
 
 	syncSeconds *obs.Histogram
 
@@ -47,7 +48,8 @@ type Journal struct {
 	active   *segment   // the last of segments, nil: the next append makes one
 	segments []*segment // oldest first
 	tail     tail
-	size     int64
+	spares   []*spare
+	spare    int64  // bytes on disk that hold nothing: spares, and what a segment has not reached yet
 	released uint64 // all below may go
 	lost     uint64 // the last position that a failed sync took
 	scratch  []byte
@@ -73,6 +75,7 @@ type Stats struct {
 	Failed   uint64 // appends refused after an I/O error
 	Refused  uint64 // appends refused because the journal was full
 	Segments int    // present now
+	Recycled uint64 // segments that took over a file
 
 	Syncs      uint64 // of files
 	SyncFailed uint64
@@ -108,14 +111,11 @@ func Create(disk fsys.FS, dir string, c Config, log *slog.Logger) (*Journal, err
 // Next is the position that the next record will get.
 func (j *Journal) Next() uint64 { return j.next.Load() }
 
-// Size is the bytes on disk.
-func (j *Journal) Size() int64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.size
-}
+// Size is the bytes that only Release gives back. What is kept on disk beyond, to be written over,
+// goes when there is no room for more.
+func (j *Journal) Size() int64 { return j.size.Load() }
 
-// Capacity is the bound of Size.
+// Capacity is the bound of Size, and of what is on disk.
 func (j *Journal) Capacity() int64 { return j.config.MaxBytes }
 
 // Stats are the counts as of now.
@@ -128,14 +128,13 @@ func (j *Journal) Stats() Stats {
 	if s.Failure != nil {
 		s.LastTried = j.retryAt.Add(-retryInterval)
 	}
-	s.Full = j.lacking > 0 && j.roomLocked() < j.lacking
+	s.Full = j.lacking > 0 && j.obtainableLocked() < j.lacking
 	return s
 }
 
-// roomLocked is what an append that finds the journal full could have after it removed what was
-// released.
-func (j *Journal) roomLocked() int64 {
-	room := j.config.MaxBytes - j.size
+// obtainableLocked is what an append could have after it removed what was released and the spares.
+func (j *Journal) obtainableLocked() int64 {
+	room := j.config.MaxBytes - j.size.Load()
 	for _, s := range j.segments {
 		if s.last != 0 && s.last < j.released {
 			room += s.disk
