@@ -128,8 +128,19 @@ func (j *Journal) Stats() Stats {
 	if s.Failure != nil {
 		s.LastTried = j.retryAt.Add(-retryInterval)
 	}
-	s.Full = j.lacking > 0 && j.config.MaxBytes-j.size.Load() < j.lacking
+	s.Full = j.lacking > 0 && j.obtainableLocked() < j.lacking
 	return s
+}
+
+// obtainableLocked is what an append could have after it removed what was released and the spares.
+func (j *Journal) obtainableLocked() int64 {
+	room := j.config.MaxBytes - j.size.Load()
+	for _, s := range j.segments {
+		if s.last != 0 && s.last < j.released {
+			room += s.disk
+		}
+	}
+	return room
 }
 
 // SyncSeconds is how long syncs of files took.

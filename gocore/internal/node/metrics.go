@@ -106,9 +106,10 @@ func (n *Node) ofFiles() []obs.Family {
 func (n *Node) ofJournal() []obs.Family {
 	j := n.journal
 	return []obs.Family{
-		gauge("journal_size_bytes", "Bytes of the journal on disk.", j.Size),
+		gauge("journal_size_bytes", "Bytes of the journal, without the files that are kept to be written over.", j.Size),
 		gauge("journal_capacity_bytes", "The most bytes of the journal; beyond it requests are refused.", j.Capacity),
 		gauge("journal_segments", "Files of the journal.", func() int64 { return int64(j.Stats().Segments) }),
+		counter("journal_recycled_segments_total", "Files of the journal that were written over.", func() uint64 { return j.Stats().Recycled }),
 		counter("journal_appended_requests_total", "Requests that were appended.", func() uint64 { return j.Stats().Records }),
 		counter("journal_appended_bytes_total", "Bytes of requests that were appended.", func() uint64 { return j.Stats().Bytes }),
 		counter("journal_append_failures_total", "Appends that a failing disk refused; within 250 ms after such a failure, without trying it.", func() uint64 { return j.Stats().Failed }),
