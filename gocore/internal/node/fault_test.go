@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -19,16 +20,16 @@ import (
 type failing struct {
 	from, calls int // which
 	err         error
-	seen        int
 	short       bool // writes put half of the data before they fail
+
+	seen atomic.Int64
 }
 
 func (f *failing) hook(op memfs.Op) error {
 	if !op.Kind.Changes() {
 		return nil
 	}
-	f.seen++
-	if f.seen <= f.from || f.seen > f.from+f.calls {
+	if n := int(f.seen.Add(1)); n <= f.from || n > f.from+f.calls {
 		return nil
 	}
 	if f.short && op.Kind == memfs.Write {
@@ -64,7 +65,7 @@ func throughFaults(t *testing.T, durability string, f *failing) (calls int) {
 			cancel()
 		}
 	}
-	calls = f.seen
+	calls = int(f.seen.Load())
 	disk.SetHook(nil)
 	m := moment{name: fmt.Sprintf("%v at call %d and %d more", f.err, f.from, f.calls-1), acked: acked.now()}
 	if mode, survives := crashes[durability]; survives {
