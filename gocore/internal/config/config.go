@@ -29,6 +29,7 @@ type Config struct {
 	OTLPGRPC          receive.GRPCConfig `json:"otlp_grpc"`
 	OTLPHTTP          receive.HTTPConfig `json:"otlp_http"`
 	Files             files.Config       `json:"files"`
+	Retention         files.Retention    `json:"retention"`
 	Queue             Queue              `json:"queue"`
 	Limits            Limits             `json:"limits"`
 	Log               Log                `json:"log"`
@@ -75,9 +76,10 @@ func Default() Config {
 	return Config{
 		OutputDir: "./telemetry", WriteIntervalSecs: 5, Durability: Write,
 		OTLPGRPC: receive.DefaultGRPC(), OTLPHTTP: receive.DefaultHTTP(), Files: files.Default(),
-		Queue:  Queue{MaxBytes: 256 << 20},
-		Limits: Limits{Limits: receive.DefaultLimits(), MaxDecodedBytes: 256 << 20},
-		Log:    Log{Level: "info", Format: "text"},
+		Retention: files.DefaultRetention(),
+		Queue:     Queue{MaxBytes: 256 << 20},
+		Limits:    Limits{Limits: receive.DefaultLimits(), MaxDecodedBytes: 256 << 20},
+		Log:       Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -115,6 +117,7 @@ func (c *Config) validate() []error {
 	faults = append(faults, c.OTLPGRPC.Validate("otlp_grpc")...)
 	faults = append(faults, c.OTLPHTTP.Validate("otlp_http")...)
 	faults = append(faults, c.Files.Validate("files")...)
+	faults = append(faults, c.Retention.Validate("retention")...)
 	faults = append(faults, c.Limits.Validate("limits")...)
 	return append(faults, c.Ingest().Validate()...)
 }

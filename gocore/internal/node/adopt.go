@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 // journals is where every process on an output directory has its journal and cursors.
-func journals(outputDir string) string { return filepath.Join(files.Root(outputDir), ".journal") }
+func journals(outputDir string) string { return files.Journals(outputDir) }
 
 // adoption brings the records of dead processes into files. It is tried once before anything
 // listens, so that tables are whole from the start; what fails then, on a full disk say, is
@@ -75,17 +76,18 @@ func (n *Node) adoptAll() bool {
 	return all
 }
 
-// adopt brings one journal's records into files of its writer and removes it. A crash in the
+func (n *Node) adopt(dir string) error { return Adopt(n.disk, &n.Config, dir, n.log) }
+
+// Adopt brings one dead journal's records into files of its writer and removes it. A crash in the
 // middle is like the one before: the cursors tell how far it came.
-func (n *Node) adopt(dir string) error {
-	reader, err := journal.Open(n.disk, dir, n.log)
+func Adopt(disk fsys.FS, c *config.Config, dir string, log *slog.Logger) error {
+	reader, err := journal.Open(disk, dir, log)
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
-	c := &n.Config
 	options := files.Options{Writer: filepath.Base(dir), Cursors: filepath.Dir(dir), Sync: c.Durability == config.Fsync}
-	writer, err := files.New(c.Files, n.disk, c.OutputDir, options, n.log, time.Now)
+	writer, err := files.New(c.Files, disk, c.OutputDir, options, log, time.Now)
 	if err != nil {
 		return err
 	}
@@ -94,17 +96,17 @@ func (n *Node) adopt(dir string) error {
 	if err != nil {
 		return err
 	}
-	requests, err := ingest.Replay(c.Ingest(), reader, from, writer, n.log)
+	requests, err := ingest.Replay(c.Ingest(), reader, from, writer, log)
 	if err != nil {
 		return err
 	}
 	for _, damage := range reader.Damage() {
-		n.log.Error("a part of a journal is damaged and was passed over", "dir", dir, "segment", damage.Segment,
+		log.Error("a part of a journal is damaged and was passed over", "dir", dir, "segment", damage.Segment,
 			"offset", damage.Offset, "bytes", damage.Bytes, "reason", damage.Reason, "tail", damage.Tail)
 	}
-	n.log.Info("a journal was adopted", "dir", dir, "requests", requests)
+	log.Info("a journal was adopted", "dir", dir, "requests", requests)
 	if err := reader.Remove(); err != nil {
 		return err
 	}
-	return files.RemoveCursors(n.disk, options.Cursors, options.Writer)
+	return files.RemoveCursors(disk, options.Cursors, options.Writer)
 }
