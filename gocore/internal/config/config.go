@@ -28,6 +28,7 @@ type Config struct {
 	Health            receive.HealthConfig `json:"health"`
 	Metrics           receive.Endpoint     `json:"metrics"`
 	Files             files.Config         `json:"files"`
+	Retention         files.Retention      `json:"retention"`
 	Queue             Queue                `json:"queue"`
 	Limits            Limits               `json:"limits"`
 	Log               Log                  `json:"log"`
@@ -76,7 +77,7 @@ func Default() Config {
 	return Config{
 		OutputDir: "./telemetry", WriteIntervalSecs: 5, Durability: Write,
 		OTLPGRPC: receive.DefaultGRPC(), OTLPHTTP: receive.DefaultHTTP(), Files: files.Default(),
-		Health: receive.DefaultHealth(), Metrics: receive.DefaultMetrics(),
+		Health: receive.DefaultHealth(), Metrics: receive.DefaultMetrics(), Retention: files.DefaultRetention(),
 		Queue:  Queue{MaxBytes: 256 << 20},
 		Limits: Limits{Limits: receive.DefaultLimits(), MaxDecodedBytes: 256 << 20},
 		Log:    Log{Level: "info", Format: "text"},
@@ -123,6 +124,7 @@ func (c *Config) validate() []error {
 	faults = append(faults, c.Health.Validate("health")...)
 	faults = append(faults, c.Metrics.Validate("metrics")...)
 	faults = append(faults, c.Files.Validate("files")...)
+	faults = append(faults, c.Retention.Validate("retention")...)
 	faults = append(faults, c.Limits.Validate("limits")...)
 	return append(faults, c.Ingest().Validate()...)
 }

@@ -107,6 +107,9 @@ func New(config Config, disk fsys.FS, dir string, o Options, log *slog.Logger, n
 // Root is where below an output directory everything of ours lies.
 func Root(dir string) string { return filepath.Join(dir, "otlp") }
 
+// Journals is where below an output directory every writer has its journal, lock and cursors.
+func Journals(dir string) string { return filepath.Join(Root(dir), ".journal") }
+
 // NewID makes a writer's id. It begins with the time, so that the files of writers which follow
 // each other within a second sort as they were written, and ends at random.
 func NewID(now time.Time) string {

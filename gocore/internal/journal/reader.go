@@ -30,6 +30,7 @@ type Reader struct {
 	file    fsys.File
 	last    uint64 // position of the last record
 	ended   bool
+	looks   bool // without the lock
 	damage  []Damage
 	tolls   map[string]toll // of the segments that are damaged
 }
@@ -48,7 +49,7 @@ func Open(disk fsys.FS, dir string, log *slog.Logger) (*Reader, error) {
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.IO, Op: "open the journal", Field: dir, Err: err}
 	}
-	r := &Reader{disk: disk, dir: dir, log: log.With("journal", dir), lock: lock, tolls: map[string]toll{}}
+	r := newReader(disk, dir, log, lock)
 	if err := r.list(); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			_ = disk.Remove(lockName(dir)) // made by locking what is not there
@@ -57,6 +58,30 @@ func Open(disk fsys.FS, dir string, log *slog.Logger) (*Reader, error) {
 		return nil, &fault.Error{Kind: fault.IO, Op: "open the journal", Field: dir, Err: err}
 	}
 	return r, nil
+}
+
+func newReader(disk fsys.FS, dir string, log *slog.Logger, lock io.Closer) *Reader {
+	return &Reader{disk: disk, dir: dir, log: log.With("journal", dir), lock: lock, tolls: map[string]toll{}}
+}
+
+// Look is Open for who only looks: it takes no lock, so that it stands in nobody's way. What a
+// living owner does meanwhile may seem to be damage, and Remove is not for such a reader.
+func Look(disk fsys.FS, dir string, log *slog.Logger) (*Reader, error) {
+	r := newReader(disk, dir, log, io.NopCloser(nil))
+	r.looks = true
+	if err := r.list(); err != nil {
+		return nil, &fault.Error{Kind: fault.IO, Op: "look at the journal", Field: dir, Err: err}
+	}
+	return r, nil
+}
+
+// First is the position from which on the journal has records, before any was read; 0 where it
+// has no segments.
+func (r *Reader) First() uint64 {
+	if len(r.sources) == 0 {
+		return 0
+	}
+	return r.sources[0].first
 }
 
 // list finds the segments in their order and what is known about them before they are read.
@@ -185,7 +210,7 @@ func (r *Reader) Remove() error {
 	switch {
 	case r.lock == nil:
 		return &fault.Error{Kind: fault.Closed, Op: "remove the journal", Err: errClosed}
-	case !r.ended:
+	case !r.ended || r.looks:
 		return &fault.Error{Kind: fault.Internal, Op: "remove the journal", Field: r.dir, Err: ErrUnread}
 	}
 	remove := removeDir

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -13,10 +14,11 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
 // journals is where every process on an output directory has its journal and cursors.
-func journals(outputDir string) string { return filepath.Join(files.Root(outputDir), ".journal") }
+func journals(outputDir string) string { return files.Journals(outputDir) }
 
 // adoption brings the records of dead processes into files. It is tried once before anything
 // listens, so that tables are whole from the start; what fails then, on a full disk say, is
@@ -87,19 +89,33 @@ func (n *Node) adoptAll() bool {
 	return all
 }
 
-// adopt brings one journal's records into files of its writer and removes it. A crash in the
-// middle is like the one before: the cursors tell how far it came.
 func (n *Node) adopt(dir string) error {
-	reader, err := journal.Open(n.disk, dir, n.log)
+	return adopter{n.disk, &n.Config, n.log, &n.counts, &n.written, &n.adopted}.adopt(dir)
+}
+
+// adopter is who adopts, with what is counted.
+type adopter struct {
+	disk    fsys.FS
+	config  *config.Config
+	log     *slog.Logger
+	counts  *files.Counts
+	written *[otlp.Count]written
+	adopted *adopted
+}
+
+// adopt brings one dead journal's records into files of its writer and removes it. A crash in the
+// middle is like the one before: the cursors tell how far it came.
+func (r adopter) adopt(dir string) error {
+	reader, err := journal.Open(r.disk, dir, r.log)
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
-	c := &n.Config
+	c := r.config
 	options := files.Options{
-		Writer: filepath.Base(dir), Cursors: filepath.Dir(dir), Sync: c.Durability == config.Fsync, Counts: &n.counts,
+		Writer: filepath.Base(dir), Cursors: filepath.Dir(dir), Sync: c.Durability == config.Fsync, Counts: r.counts,
 	}
-	writer, err := files.New(c.Files, n.disk, c.OutputDir, options, n.log, time.Now)
+	writer, err := files.New(c.Files, r.disk, c.OutputDir, options, r.log, time.Now)
 	if err != nil {
 		return err
 	}
@@ -108,20 +124,20 @@ func (n *Node) adopt(dir string) error {
 	if err != nil {
 		return err
 	}
-	requests, err := ingest.Replay(c.Ingest(), reader, from, counted{writer, &n.written}, n.log)
+	requests, err := ingest.Replay(c.Ingest(), reader, from, counted{writer, r.written}, r.log)
 	if err != nil {
 		return err
 	}
 	for _, damage := range reader.Damage() {
-		n.log.Error("a part of a journal is damaged and was passed over", "dir", dir, "segment", damage.Segment,
+		r.log.Error("a part of a journal is damaged and was passed over", "dir", dir, "segment", damage.Segment,
 			"offset", damage.Offset, "bytes", damage.Bytes, "reason", damage.Reason, "tail", damage.Tail)
 	}
-	n.log.Info("a journal was adopted", "dir", dir, "requests", requests)
+	r.log.Info("a journal was adopted", "dir", dir, "requests", requests)
 	if err := reader.Remove(); err != nil {
 		return err
 	}
-	n.adopted.add(requests, reader.Damage())
-	return files.RemoveCursors(n.disk, options.Cursors, options.Writer)
+	r.adopted.add(requests, reader.Damage())
+	return files.RemoveCursors(r.disk, options.Cursors, options.Writer)
 }
 
 func (a *adopted) add(requests int, damaged []journal.Damage) {

@@ -46,7 +46,9 @@ type Node struct {
 	files     *files.Writer
 	journal   *journal.Journal // nil with durability "memory"
 	ingest    *ingest.Ingest
+	claim     *journal.Claim // nil but for durability "memory"
 	adoption  adoption
+	keeper    keeper
 	doors     []*door
 	library   *door // of what comes without a receiver
 	names     []string
@@ -99,6 +101,7 @@ func StartOn(disk fsys.FS, c config.Config, log *slog.Logger) (*Node, error) {
 		registry.Add(n.families()...)
 	}
 	n.startHealth()
+	n.startKeeper()
 	return n, nil
 }
 
@@ -112,10 +115,15 @@ func (n *Node) openStore() (err error) {
 	if n.files, err = files.New(c.Files, n.disk, c.OutputDir, options, n.log, time.Now); err != nil {
 		return err
 	}
+	dir := filepath.Join(journals(c.OutputDir), options.Writer)
+	if c.Durability == config.Memory {
+		if n.claim, err = journal.NewClaim(n.disk, dir, c.Journal()); err != nil {
+			return err
+		}
+	}
 	n.startAdoption()
 	var kept ingest.Journal
 	if c.Durability != config.Memory {
-		dir := filepath.Join(options.Cursors, options.Writer)
 		if n.journal, err = journal.Create(n.disk, dir, c.Journal(), n.log); err != nil {
 			n.stopAdoption()
 			return &fault.Error{Kind: fault.Config, Op: "output_dir", Err: err}
@@ -210,6 +218,7 @@ func (n *Node) stop() {
 			n.log.Warn("a listener did not end in time", "error", err)
 		}
 	}
+	n.stopKeeper()
 	n.stopAdoption()
 	n.stopErr = errors.Join(n.ingest.Shutdown(context.Background()), n.files.Close(), n.closeJournal())
 	n.closeWatchers()
@@ -219,7 +228,7 @@ func (n *Node) stop() {
 // closeJournal removes the journal, since everything in it is in files by now.
 func (n *Node) closeJournal() error {
 	if n.journal == nil {
-		return nil
+		return n.claim.Release()
 	}
 	err := n.journal.Discard()
 	if errors.Is(err, journal.ErrUnreleased) {

@@ -1,0 +1,144 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/config"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+)
+
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
+func keeping(t *testing.T, disk fsys.FS, durability string, change func(*config.Config)) (*Node, *lines) {
+	t.Helper()
+	c, log := crashConfig(durability), &lines{}
+	change(&c)
+	n, err := StartOn(disk, c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Shutdown(context.Background()) })
+	return n, log
+}
+
+func logFiles(t *testing.T, n *Node) int {
+	t.Helper()
+	all, err := n.Files(t.Context(), otlp.Logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// TestRetentionInTheNode: files go while the node runs, but never the one that is written,
+// whatever the durability.
+func TestRetentionInTheNode(t *testing.T) {
+	for _, durability := range []string{config.Memory, config.Write, config.Fsync} {
+		t.Run(durability, func(t *testing.T) {
+			disk := memfs.New()
+			small := func(c *config.Config) {
+				c.Files.RotateBytes, c.Retention.Logs = 1, files.Limit{MaxBytes: 1}
+			}
+			n, log := keeping(t, disk, durability, small)
+			other, _ := keeping(t, disk, durability, small)
+			n.stopKeeper() // its clock is the real one, and it has a first look
+			other.stopKeeper()
+			for _, writer := range []*Node{n, n, n, other, other} {
+				if err := writer.Accept(t.Context(), otlp.Logs, logRequest(t, "a")); err != nil {
+					t.Fatal(err)
+				}
+				if err := writer.Flush(t.Context(), otlp.Logs); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := logFiles(t, n); got != 5 {
+				t.Fatalf("%d files to begin with", got)
+			}
+			n.keep(time.Now())
+			if got := logFiles(t, n); got != 2 || log.count("old files were removed") != 1 {
+				t.Errorf("%d files, want the newest of each writer", got)
+			}
+			if err := other.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			n.keep(time.Now())
+			if got := logFiles(t, n); got != 1 {
+				t.Errorf("%d files, want n's newest", got)
+			}
+		})
+	}
+}
+
+// TestTroubleOfRetention: it is told once, and its end once.
+func TestTroubleOfRetention(t *testing.T) {
+	disk := memfs.New()
+	n, log := keeping(t, disk, config.Write, func(c *config.Config) { c.Retention.Logs.MaxBytes = 1 })
+	n.stopKeeper()
+	disk.SetHook(func(op memfs.Op) error {
+		if op.Kind == memfs.ReadDir {
+			return syscall.EIO
+		}
+		return nil
+	})
+	n.keep(time.Now())
+	n.keep(time.Now())
+	disk.SetHook(nil)
+	n.keep(time.Now())
+	n.keep(time.Now())
+	if began, ended := log.count("cannot be removed; it is tried again"), log.count("removing old files goes on"); began != 1 || ended != 1 {
+		t.Errorf("the beginning was told %d times, the end %d times", began, ended)
+	}
+}
+
+// TestLocksOfTheDead: without a journal nobody else would remove them, and the newest file would
+// be kept for ever.
+func TestLocksOfTheDead(t *testing.T) {
+	disk := memfs.New()
+	dead, _ := keeping(t, disk, config.Memory, func(*config.Config) {})
+	crashed := disk.Clone(memfs.KillNine())
+	lock := filepath.Join(journals("/out"), dead.files.ID()) + ".lock"
+	for _, one := range []struct {
+		disk *memfs.FS
+		left bool
+	}{{disk, true}, {crashed, false}} {
+		n, _ := keeping(t, one.disk, config.Write, func(c *config.Config) { c.Retention.Logs.MaxBytes = 1 })
+		n.stopKeeper()
+		n.keep(time.Now())
+		if _, err := one.disk.Stat(lock); (err == nil) != one.left {
+			t.Errorf("the lock is there: %v, want %v", err == nil, one.left)
+		}
+	}
+	if err := dead.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := disk.Stat(lock); err == nil {
+		t.Error("an orderly end leaves the lock")
+	}
+}
