@@ -25,7 +25,7 @@ CACHE = ROOT / "bench" / ".cache"
 COLLECTOR = "v0.159.0"
 ROTEL = "0.0.1a15"
 SIGNALS = ("traces", "metrics", "logs")
-OURS, NOP, FILE, BLACKHOLE = "otlp-arrow", "Collector nop", "Collector file (JSON)", "rotel blackhole"
+OURS, NOP, FILE, BLACKHOLE = "otlp-arrow", "Collector nop", "Collector file (protobuf)", "rotel blackhole"
 
 MANIFEST = f"""\
 dist:
@@ -88,7 +88,9 @@ def command(peer: str, address: str, folder: Path) -> list[str]:
         run = [str(rotel()), "start", "--exporter", "blackhole", "--otlp-grpc-endpoint", address]
         run += ["--otlp-http-endpoint", f"127.0.0.1:{port()}"]
         return [*run, "--pid-file", str(folder / "pid"), "--log-file", str(folder / "log")]
-    exporter = {"file": {"path": str(folder / "telemetry.json")}} if peer == FILE else {"nop": None}
+    exporter = (
+        {"file": {"path": str(folder / "telemetry.pb"), "format": "proto"}} if peer == FILE else {"nop": None}
+    )
     pipeline = {"receivers": ["otlp"], "exporters": list(exporter)}
     config = {
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": address}}}},
