@@ -202,6 +202,25 @@ func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.Oa
 	})
 }
 
+//export oa_maintain
+func oa_maintain(request *C.char, length C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
+	return guard("oa_maintain", 0, err, func() error {
+		wanted, err := otlparrow.ParseMaintenance(bytesIn(unsafe.Pointer(request), length))
+		if err != nil {
+			return err
+		}
+		outcome, err := otlparrow.Maintain(context.Background(), wanted)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(outcome)
+		if err == nil {
+			textOut(out, text)
+		}
+		return err
+	})
+}
+
 //export oa_schema
 func oa_schema(signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t {
 	return guard("oa_schema", 0, err, func() error {

@@ -22,6 +22,10 @@ import (
 const usage = `usage: otlp-arrow serve [flags]        receive until SIGTERM or SIGINT
        otlp-arrow validate FILE        check a configuration
        otlp-arrow print-config [flags] print the whole configuration
+       otlp-arrow doctor DIR [--repair] [--json] [--config FILE]
+                                       check an output directory, and repair it
+       otlp-arrow compact DIR|FILE... [--signal SIGNAL] [--min-batches N] [--json]
+                                       few large batches instead of many small ones
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`
 
@@ -54,6 +58,8 @@ func run(args []string, out, log io.Writer) error {
 		return validate(args[1:], out)
 	case "print-config":
 		return printConfig(args[1:], out)
+	case "doctor", "compact":
+		return maintain(args[0], args[1:], out, log)
 	case "help", "-h", "--help":
 		_, err := fmt.Fprintln(out, usage)
 		return err
