@@ -1,6 +1,7 @@
 """The command otlp-arrow: serve, validate, print-config, doctor, compact.
 
-Exit codes: 0 done, 1 failed (a full disk; problems that doctor leaves), 2 a bad command line or configuration, a port in use included.
+Exit codes: 0 done, 1 failed (a full disk, problems that doctor leaves), 2 a bad command line or
+configuration, a port in use included.
 Standard output has results (the ready line, the configuration), standard error has logs and faults.
 """
 

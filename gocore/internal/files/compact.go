@@ -47,6 +47,8 @@ type Choice struct {
 	Only []string
 	// MinBatches is how many a file must have.
 	MinBatches int
+
+	groupRows int64 // of tests; 0 for the default
 }
 
 // Compacted tells what became of a file.
@@ -93,7 +95,7 @@ func Compact(ctx context.Context, disk fsys.FS, dir string, choice Choice, own .
 			if choice.Only != nil && !slices.Contains(choice.Only, f.path) {
 				continue
 			}
-			done, err := compactFile(ctx, disk, f, choice.MinBatches)
+			done, err := compactFile(ctx, disk, f, choice)
 			switch {
 			case errors.Is(err, errStopped):
 				return all, &fault.Error{Kind: fault.Timeout, Op: "compact", Err: ctx.Err()}
@@ -109,7 +111,7 @@ func Compact(ctx context.Context, disk fsys.FS, dir string, choice Choice, own .
 }
 
 // compactFile compacts one, or tells why not.
-func compactFile(ctx context.Context, disk fsys.FS, f surveyed, least int) (done Compacted, err error) {
+func compactFile(ctx context.Context, disk fsys.FS, f surveyed, choice Choice) (done Compacted, err error) {
 	done = Compacted{Path: f.path, Before: Amount{Bytes: f.size}}
 	if f.held {
 		done.Skipped = "it is in use"
@@ -120,7 +122,7 @@ func compactFile(ctx context.Context, disk fsys.FS, f surveyed, least int) (done
 		return done, err
 	}
 	done.Rows, done.Before.Batches = content.Rows, len(content.Batches)
-	if done.Skipped = unfit(content, least); done.Skipped != "" {
+	if done.Skipped = unfit(content, choice.MinBatches); done.Skipped != "" {
 		return done, nil
 	}
 	inode, err := disk.FileID(f.path)
@@ -128,7 +130,7 @@ func compactFile(ctx context.Context, disk fsys.FS, f surveyed, least int) (done
 		return done, err
 	}
 	temp := tempOf(f.path)
-	err = rewrite(ctx, disk, f.path, temp, content)
+	err = rewrite(ctx, disk, f.path, temp, content, cmp.Or(choice.groupRows, groupRows))
 	if err == nil {
 		done.After, err = checked(disk, temp, content)
 	}
@@ -188,7 +190,7 @@ func checked(disk fsys.FS, temp string, before *Content) (Amount, error) {
 
 // rewrite writes the new file. The old one is closed again, or Windows would not let it be
 // replaced.
-func rewrite(ctx context.Context, disk fsys.FS, path, temp string, c *Content) error {
+func rewrite(ctx context.Context, disk fsys.FS, path, temp string, c *Content, rows int64) error {
 	file, err := disk.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return err
@@ -198,7 +200,7 @@ func rewrite(ctx context.Context, disk fsys.FS, path, temp string, c *Content) e
 	if err != nil {
 		return err
 	}
-	g, err := newGroup(c)
+	g, err := newGroup(c, rows)
 	if err != nil {
 		return err
 	}
@@ -235,6 +237,7 @@ type group struct {
 	service int // column, -1 for none
 	times   []int
 	batches []arrow.RecordBatch
+	most    int64 // rows
 	rows    int64
 	bytes   int64
 }
@@ -245,11 +248,11 @@ var byTime = map[string][]string{
 	otlp.Logs.String(): {"time_unix_nano", "observed_time_unix_nano"},
 }
 
-func newGroup(c *Content) (*group, error) {
+func newGroup(c *Content, most int64) (*group, error) {
 	meta := c.Schema.Metadata()
 	keys, values := append(meta.Keys(), schema.CompactedKey), append(meta.Values(), "1")
 	marked := arrow.NewMetadata(keys, values)
-	g := &group{schema: arrow.NewSchema(c.Schema.Fields(), &marked), service: -1, tag: wholeSpan(c.Batches)}
+	g := &group{schema: arrow.NewSchema(c.Schema.Fields(), &marked), service: -1, most: most, tag: wholeSpan(c.Batches)}
 	for _, field := range c.Schema.Fields() {
 		gather, err := newGatherer(field.Type)
 		if err != nil {
@@ -290,7 +293,7 @@ func wholeSpan(batches []Batch) string {
 
 // full tells whether a batch of so many rows is for the next group.
 func (g *group) full(more int64) bool {
-	return len(g.batches) > 0 && (g.rows+more > groupRows || g.bytes >= groupBytes)
+	return len(g.batches) > 0 && (g.rows+more > g.most || g.bytes >= groupBytes)
 }
 
 func (g *group) take(batch arrow.RecordBatch) {

@@ -71,6 +71,19 @@ func wholeRows(t fatal, s otlp.Signal, data []byte) map[string]int {
 	return rows
 }
 
+// sameRows compares streams with one, each content once.
+func sameRows(t fatal, s otlp.Signal, data []byte) func([]byte) bool {
+	want, known := wholeRows(t, s, data), map[string]bool{}
+	return func(data []byte) bool {
+		verdict, ok := known[string(data)]
+		if !ok {
+			verdict = maps.Equal(want, wholeRows(t, s, data))
+			known[string(data)] = verdict
+		}
+		return verdict
+	}
+}
+
 func contentOf(t fatal, disk fsys.FS, path string) []byte {
 	t.Helper()
 	data, err := fsys.ReadFile(disk, path)
@@ -122,11 +135,15 @@ func compact(t fatal, disk fsys.FS, dir string, choice Choice) []Compacted {
 // repeated keys, empty lists and maps, and promoted columns.
 func TestCompactKeepsEveryRow(t *testing.T) {
 	config := Default()
+	config.Compression = "none"
 	config.Promote = []string{"http", "a", "resource/b:int", "c:double", "k\x00:bool"}
 	for _, s := range otlp.Signals {
 		t.Run(s.String(), func(t *testing.T) {
-			compacted := 0
+			runs, compacted := 0, 0
 			rapid.Check(t, func(t *rapid.T) {
+				if runs++; runs > 30 { // the race detector makes it slow
+					return
+				}
 				var requests [][]byte
 				for range rapid.IntRange(2, 6).Draw(t, "batches") {
 					body, err := proto.Marshal(otlpgen.Request(t, s))
@@ -190,17 +207,17 @@ func TestCompactedFile(t *testing.T) {
 	config := Default()
 	config.FileMode = "0640"
 	for _, s := range otlp.Signals {
-		path := finished(t, disk, dir, s, config, sampleRequests(t, s, 20)...)
+		path := finished(t, disk, dir, s, config, sampleRequests(t, s, 9)...)
 		want := wholeRows(t, s, contentOf(t, disk, path))
 		done := compact(t, disk, dir, Choice{Signals: []otlp.Signal{s}, MinBatches: DefaultMinBatches})
-		if len(done) != 1 || done[0].Skipped != "" || done[0].Before.Batches != 20 || done[0].After.Batches != 1 || done[0].After.Bytes >= done[0].Before.Bytes {
+		if len(done) != 1 || done[0].Skipped != "" || done[0].Before.Batches != 9 || done[0].After.Batches != 1 || done[0].After.Bytes >= done[0].Before.Bytes {
 			t.Fatalf("%s: %+v", s, done)
 		}
 		content, err := Inspect(disk, path, true)
 		if err != nil || content.Bad != nil || len(content.Broken) > 0 || !content.Compacted() || content.Version() != schema.Version {
 			t.Fatalf("%+v, %v", content, err)
 		}
-		if content.Batches[0].Tag != "abc 0-21" {
+		if content.Batches[0].Tag != "abc 0-10" {
 			t.Errorf("the journal's range is %q", content.Batches[0].Tag)
 		}
 		if !content.Schema.Equal(schema.Of(s)) {
@@ -237,7 +254,7 @@ func TestCompactSorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer batch.Release()
-	g, err := newGroup(content)
+	g, err := newGroup(content, groupRows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,16 +273,16 @@ func TestCompactInGroups(t *testing.T) {
 	var requests [][]byte
 	maker := sample.New(1, 1_700_000_000_000_000_000)
 	for range 5 {
-		requests = append(requests, maker.Body("logs", 60_000))
+		requests = append(requests, maker.Body("logs", 60))
 	}
 	path := finished(t, disk, "/out", otlp.Logs, Default(), requests...)
-	done := compact(t, disk, "/out", Choice{MinBatches: 2})
+	done := compact(t, disk, "/out", Choice{MinBatches: 2, groupRows: 128})
 	content, err := Inspect(disk, path, true)
-	if err != nil || content.Rows != 300_000 || len(content.Batches) != 3 || len(content.Broken) > 0 {
+	if err != nil || content.Rows != 300 || len(content.Batches) != 3 || len(content.Broken) > 0 {
 		t.Fatalf("%d rows in %d batches, %v, %+v", content.Rows, len(content.Batches), err, done)
 	}
 	for _, b := range content.Batches {
-		if b.Rows > groupRows || b.Tag != "abc 0-6" {
+		if b.Rows > 128 || b.Tag != "abc 0-6" {
 			t.Errorf("%+v", b)
 		}
 	}
@@ -341,8 +358,8 @@ func TestWhatIsNotCompacted(t *testing.T) {
 func TestCompactCrash(t *testing.T) {
 	for _, mode := range []memfs.Mode{memfs.KillNine(), memfs.PowerLoss(), memfs.PowerLossPartly(1), memfs.PowerLossPartly(2)} {
 		disk := memfs.New()
-		path := finished(t, disk, "/out", otlp.Metrics, Default(), sampleRequests(t, otlp.Metrics, 9)...)
-		want := wholeRows(t, otlp.Metrics, contentOf(t, disk, path))
+		path := finished(t, disk, "/out", otlp.Metrics, Default(), sampleRequests(t, otlp.Metrics, 3)...)
+		same := sameRows(t, otlp.Metrics, contentOf(t, disk, path))
 		durable(t, disk, "/")
 		var crashed []*memfs.FS
 		disk.SetHook(func(op memfs.Op) error {
@@ -356,12 +373,12 @@ func TestCompactCrash(t *testing.T) {
 			t.Fatalf("only %d calls", len(crashed))
 		}
 		for i, disk := range crashed {
-			if got := wholeRows(t, otlp.Metrics, contentOf(t, disk, path)); !maps.Equal(got, want) {
+			if !same(contentOf(t, disk, path)) {
 				t.Fatalf("%s at call %d: the rows differ", mode, i)
 			}
 			compact(t, disk, "/out", Choice{MinBatches: 2})
 			content, err := Inspect(disk, path, true)
-			if err != nil || !content.Compacted() || !maps.Equal(wholeRows(t, otlp.Metrics, contentOf(t, disk, path)), want) {
+			if err != nil || !content.Compacted() || !same(contentOf(t, disk, path)) {
 				t.Fatalf("%s at call %d, then again: %v", mode, i, err)
 			}
 			if names := named(t, disk, "/out", otlp.Metrics); len(names) != 1 {
@@ -392,13 +409,16 @@ func durable(t testing.TB, disk fsys.FS, dir string) {
 
 // TestCompactFails: whichever call fails, the file stays whole and nothing is left beside it.
 func TestCompactFails(t *testing.T) {
+	var same func([]byte) bool
 	for n := 1; ; n++ {
 		disk := memfs.New()
 		path := finished(t, disk, "/out", otlp.Logs, Default(), sampleRequests(t, otlp.Logs, 3)...)
-		want := wholeRows(t, otlp.Logs, contentOf(t, disk, path))
+		if n == 1 {
+			same = sameRows(t, otlp.Logs, contentOf(t, disk, path))
+		}
 		calls, hit := 0, false
 		disk.SetHook(func(op memfs.Op) error {
-			if op.Kind == memfs.Read && op.N%5 > 0 { // there are many
+			if op.Kind == memfs.Read && op.N%17 > 0 { // there are many
 				return nil
 			}
 			if calls++; calls == n {
@@ -412,7 +432,7 @@ func TestCompactFails(t *testing.T) {
 		if !hit {
 			break
 		}
-		if !maps.Equal(wholeRows(t, otlp.Logs, contentOf(t, disk, path)), want) {
+		if !same(contentOf(t, disk, path)) {
 			t.Fatalf("call %d fails (%v): the rows differ", n, err)
 		}
 		compact(t, disk, "/out", Choice{MinBatches: 2})
@@ -454,7 +474,7 @@ func TestReadersBesideCompaction(t *testing.T) {
 			}
 		}
 	})
-	for range 30 {
+	for range 8 {
 		writeFile(t, disk, path, original)
 		if done := compact(t, disk, dir, Choice{MinBatches: 2}); done[0].Skipped != "" {
 			t.Errorf("%+v", done)

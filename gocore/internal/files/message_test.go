@@ -80,7 +80,7 @@ func TestOutlineOfAnyPart(t *testing.T) {
 	if err != nil || len(whole.Batches) != 3 || whole.Bad != nil {
 		t.Fatalf("%+v, %v", whole, err)
 	}
-	for cut := 0; cut < len(data); cut += 7 {
+	for cut := 0; cut < len(data); cut += 23 {
 		zeroed := append(bytes.Clone(data[:cut]), make([]byte, len(data)-cut)...)
 		for _, part := range [][]byte{data[:cut], zeroed} {
 			got, err := outline(bytes.NewReader(part), int64(len(part)))
