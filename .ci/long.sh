@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # The checks that take too long for every change: bash .ci/long.sh [STEP...], by default all of them:
 #   fuzz     each fuzz target of the Go core, FUZZTIME (60s) each
+#   crashes  a crash at every call of every recovery from a crash at every call
+#   kills    500 rounds of kill -9 under load
+#   soak     20 minutes of steady load: memory and file handles
 #   peers    CPU, latency and memory beside the Collector and rotel, and a steady load (needs a quiet machine)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,9 +17,24 @@ step_fuzz() {
 			say "$target in $(dirname "$file")"
 			# Without a bound, minimizing an input that is only interesting can use up all the time.
 			go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-60s}" -fuzzminimizetime 1x |
-				tail -3
+				tail -8
 		done
 	done
+}
+
+step_crashes() {
+	say crashes
+	OTLP_ARROW_LONG=1 go test ./gocore/internal/node -run '^TestEveryCrash$' -timeout 60m -count 1 -v | grep -v '^==='
+}
+
+step_kills() {
+	say "500 kills"
+	OTLP_ARROW_KILLS=500 go test ./tests/go -run '^TestKill$' -timeout 60m -count 1 -v | grep -v '^==='
+}
+
+step_soak() {
+	say soak
+	python3 bench/soak.py
 }
 
 step_peers() {
@@ -24,10 +42,12 @@ step_peers() {
 	python3 bench/peers.py
 	say "steady load"
 	python3 bench/peers.py --steady
+	say "what durability costs"
+	python3 bench/peers.py --durability
 }
 
 steps=("$@")
-[[ $# -gt 0 ]] || steps=(fuzz peers)
+[[ $# -gt 0 ]] || steps=(fuzz crashes kills soak peers)
 for step in "${steps[@]}"; do
 	"step_$step"
 done

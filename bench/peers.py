@@ -1,6 +1,7 @@
 """Measures otlp-arrow and its peers under the same load, one after the other.
 
 python bench/peers.py           CPU per item, latency and memory, per signal
+python bench/peers.py --durability  what memory, write and fsync cost, at 1, 8 and 64 connections
 python bench/peers.py --steady  p95 at 1,000 requests a second of 10 items for 30 s
 
 Needs Linux, Go and, for the first run, the Go proxy and PyPI. Peers are kept in bench/.cache.
@@ -77,9 +78,12 @@ def port() -> int:
 
 
 def command(peer: str, address: str, folder: Path) -> list[str]:
-    if peer == OURS:
+    if peer.startswith(OURS):
         serve = [str(CACHE / "otlp-arrow"), "serve", "--otlp-grpc", address, "--otlp-http", "off"]
-        return [*serve, "--output-dir", str(folder / "telemetry")]
+        serve += ["--health", "off", "--metrics", "off"]
+        serve += ["--output-dir", str(folder / "telemetry")]
+        durability = peer.removeprefix(OURS).strip()
+        return [*serve, "--set", f"durability={durability}"] if durability else serve
     if peer == BLACKHOLE:
         run = [str(rotel()), "start", "--exporter", "blackhole", "--otlp-grpc-endpoint", address]
         run += ["--otlp-http-endpoint", f"127.0.0.1:{port()}"]
@@ -188,7 +192,8 @@ def main() -> None:
     parser.add_argument(
         "--steady", action="store_true", help="1,000 requests a second of 10 items, ours and nop"
     )
-    parser.add_argument("--requests", type=int, default=3000, help="requests of 100 items (default 3000)")
+    parser.add_argument("--durability", action="store_true", help="nop beside memory, write and fsync")
+    parser.add_argument("--requests", type=int, default=8000, help="requests of 100 items (default 8000)")
     parser.add_argument("--seconds", type=int, default=30, help="length of --steady (default 30)")
     parser.add_argument("--signal", action="append", choices=SIGNALS, help="only this signal")
     args = parser.parse_args()
@@ -198,11 +203,18 @@ def main() -> None:
     peers, load = [NOP, OURS, FILE, BLACKHOLE], ["-per", "100", "-n", str(args.requests)]
     if args.steady:
         peers, load = [NOP, OURS], ["-per", "10", "-rate", "1000", "-seconds", str(args.seconds)]
-    print(
-        f"Collector {COLLECTOR}, rotel {ROTEL}; loadgen {' '.join(load)} -c 8 -conns 4; {os.cpu_count()} CPUs"
-    )
+    print(f"Collector {COLLECTOR}, rotel {ROTEL}; loadgen {' '.join(load)}; {os.cpu_count()} CPUs")
     print()
-    skipped = table(peers, args.signal or list(SIGNALS), [*load, "-c", "8", "-conns", "4"])
+    skipped = []
+    if args.durability:
+        peers = [NOP, *(f"{OURS} {level}" for level in ("memory", "write", "fsync"))]
+        for connections in ("1", "8", "64"):
+            print(f"\n{connections} connections, a request in flight on each\n")
+            skipped += table(
+                peers, args.signal or ["traces"], [*load, "-c", connections, "-conns", connections]
+            )
+    else:
+        skipped = table(peers, args.signal or list(SIGNALS), [*load, "-c", "8", "-conns", "4"])
     for reason in skipped:
         print(f"\n- {reason}")
 

@@ -14,8 +14,10 @@ import "C"
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
 	"runtime/debug"
-	"time"
 	"unsafe"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/otlparrow"
@@ -57,15 +59,38 @@ func fill(out *C.OaError, err error) C.int32_t {
 }
 
 func within(timeoutMS C.int64_t) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), time.Duration(timeoutMS)*time.Millisecond)
+	return context.WithTimeout(context.Background(), timeoutOf(int64(timeoutMS)))
 }
 
 // bytesIn is the caller's memory, which is good during the call only.
-func bytesIn(at unsafe.Pointer, length C.uint64_t) []byte {
-	if at == nil || length == 0 {
-		return nil
+func bytesIn(name string, at unsafe.Pointer, length C.uint64_t) ([]byte, error) {
+	switch {
+	case length == 0:
+		return nil, nil
+	case uint64(length) > math.MaxInt:
+		return nil, otlparrow.Invalid(fmt.Sprintf("no memory has %d bytes", uint64(length)))
 	}
-	return unsafe.Slice((*byte)(at), int(length))
+	if err := notNull(name, at); err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*byte)(at), int(length)), nil
+}
+
+// notNull checks a pointer that something is written to, or read from.
+func notNull(name string, at unsafe.Pointer) error {
+	if at == nil {
+		return otlparrow.Invalid(name + " is NULL")
+	}
+	return nil
+}
+
+// configIn reads the sources of a configuration.
+func configIn(sources *C.char, length C.uint64_t) (c otlparrow.Config, err error) {
+	text, err := bytesIn("sources", unsafe.Pointer(sources), length)
+	if err != nil {
+		return c, err
+	}
+	return otlparrow.ParseConfig(text)
 }
 
 // signalOf keeps a number that is no signal from becoming one by truncation.
@@ -98,7 +123,10 @@ func oa_bytes_release(bytes unsafe.Pointer) { C.free(bytes) }
 //export oa_resolve
 func oa_resolve(sources *C.char, length C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
 	return guard("oa_resolve", 0, err, func() error {
-		config, err := otlparrow.ParseConfig(bytesIn(unsafe.Pointer(sources), length))
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
+		config, err := configIn(sources, length)
 		if err != nil {
 			return err
 		}
@@ -112,9 +140,12 @@ func oa_resolve(sources *C.char, length C.uint64_t, out **C.char, err *C.OaError
 
 //export oa_open
 func oa_open(sources *C.char, length C.uint64_t, handle *C.uint64_t, err *C.OaError) C.int32_t {
-	*handle = 0
 	return guard("oa_open", 0, err, func() error {
-		config, err := otlparrow.ParseConfig(bytesIn(unsafe.Pointer(sources), length))
+		if err := notNull("handle", unsafe.Pointer(handle)); err != nil {
+			return err
+		}
+		*handle = 0
+		config, err := configIn(sources, length)
 		if err != nil {
 			return err
 		}
@@ -148,6 +179,9 @@ func oa_close(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t 
 //export oa_endpoints
 func oa_endpoints(handle C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
 	return withLibrary("oa_endpoints", handle, err, func(e *entry) error {
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
 		text, err := json.Marshal(e.library.Endpoints())
 		if err == nil {
 			textOut(out, text)
@@ -159,7 +193,11 @@ func oa_endpoints(handle C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
 //export oa_export
 func oa_export(handle C.uint64_t, signal C.int32_t, body unsafe.Pointer, length C.uint64_t, err *C.OaError) C.int32_t {
 	return withLibrary("oa_export", handle, err, func(e *entry) error {
-		return e.library.Export(context.Background(), signalOf(signal), bytesIn(body, length))
+		data, err := bytesIn("body", body, length)
+		if err != nil {
+			return err
+		}
+		return e.library.Export(context.Background(), signalOf(signal), data)
 	})
 }
 
@@ -175,6 +213,9 @@ func oa_flush(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t 
 //export oa_files
 func oa_files(handle C.uint64_t, signal C.int32_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t {
 	return withLibrary("oa_files", handle, err, func(e *entry) error {
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
 		ctx, cancel := within(timeoutMS)
 		defer cancel()
 		files, err := e.library.Files(ctx, signalOf(signal))
@@ -191,8 +232,13 @@ func oa_files(handle C.uint64_t, signal C.int32_t, timeoutMS C.int64_t, out **C.
 
 //export oa_log_next
 func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t {
-	*out = nil
+	if out != nil {
+		*out = nil
+	}
 	return withLibrary("oa_log_next", handle, err, func(e *entry) error {
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
 		ctx, cancel := within(timeoutMS)
 		defer cancel()
 		if line := e.logs.Next(ctx); line != nil {
@@ -205,7 +251,14 @@ func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.Oa
 //export oa_maintain
 func oa_maintain(request *C.char, length C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
 	return guard("oa_maintain", 0, err, func() error {
-		wanted, err := otlparrow.ParseMaintenance(bytesIn(unsafe.Pointer(request), length))
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
+		document, err := bytesIn("request", unsafe.Pointer(request), length)
+		if err != nil {
+			return err
+		}
+		wanted, err := otlparrow.ParseMaintenance(document)
 		if err != nil {
 			return err
 		}
@@ -222,9 +275,12 @@ func oa_maintain(request *C.char, length C.uint64_t, out **C.char, err *C.OaErro
 }
 
 //export oa_schema
-func oa_schema(signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t {
-	return guard("oa_schema", 0, err, func() error {
-		stream, err := otlparrow.Schema(signalOf(signal))
+func oa_schema(handle C.uint64_t, signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t {
+	return guard("oa_schema", handle, err, func() error {
+		if err := errors.Join(notNull("ipc", unsafe.Pointer(out)), notNull("length", unsafe.Pointer(length))); err != nil {
+			return err
+		}
+		stream, err := schemaOf(uint64(handle), signalOf(signal))
 		if err != nil {
 			return err
 		}

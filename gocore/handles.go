@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"sync"
+	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/otlparrow"
 )
@@ -71,4 +73,21 @@ func (t *table) remove(handle uint64) {
 
 func panicked(name string, cause any, stack []byte) error {
 	return otlparrow.Internal(fmt.Sprintf("%s: internal error: %v\n%s", name, cause, stack))
+}
+
+// timeoutOf is a number of milliseconds from C, as far as a Duration reaches: 292 years.
+func timeoutOf(milliseconds int64) time.Duration {
+	return time.Duration(min(max(milliseconds, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+}
+
+// schemaOf is a signal's empty table, as the handle's node has it; 0 is no node.
+func schemaOf(handle uint64, signal otlparrow.Signal) ([]byte, error) {
+	if handle == 0 {
+		return otlparrow.Schema(signal)
+	}
+	e, err := handles.get(handle)
+	if err != nil {
+		return nil, err
+	}
+	return e.library.Schema(signal)
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/otlparrow"
 )
@@ -98,5 +100,43 @@ func TestPanicked(t *testing.T) {
 	}
 	if want := "oa_export: internal error: index out of range\ngoroutine 1"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestTimeoutOf(t *testing.T) {
+	tests := []struct {
+		milliseconds int64
+		want         time.Duration
+	}{
+		{0, 0}, {1, time.Millisecond}, {-1, 0}, {math.MinInt64, 0},
+		{math.MaxInt64, 9_223_372_036_854 * time.Millisecond},
+		{9_300_000_000_000_000, 9_223_372_036_854 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		if got := timeoutOf(tt.milliseconds); got != tt.want {
+			t.Errorf("%d ms: got %v, want %v", tt.milliseconds, got, tt.want)
+		}
+	}
+}
+
+func TestSchemaOf(t *testing.T) {
+	library, err := otlparrow.Open(t.Context(), otlparrow.Config{Embedded: true, Values: map[string]any{"output_dir": t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle := handles.add(&entry{library: library})
+	defer func() {
+		handles.remove(handle)
+		if err := library.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, number := range []uint64{0, handle} {
+		if stream, err := schemaOf(number, otlparrow.Logs); err != nil || len(stream) == 0 {
+			t.Errorf("handle %d: %d bytes, %v", number, len(stream), err)
+		}
+	}
+	if _, err := schemaOf(handle+1, otlparrow.Logs); otlparrow.Code(err) != codeBadHandle {
+		t.Errorf("an unknown handle gives %v", err)
 	}
 }

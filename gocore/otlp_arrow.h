@@ -3,7 +3,9 @@
  * Every function but the release ones returns 0 or an error code; with an error it
  * fills *err (when not NULL), whose message the caller releases with
  * oa_error_release. Handles are numbers from a table of the library's: a stale one
- * gives OA_BAD_HANDLE, never a crash. All functions may be called from any thread.
+ * gives OA_BAD_HANDLE, never a crash. A NULL where something has to be written to or
+ * read from, or a length that no memory has, gives OA_INVALID and changes nothing. A
+ * timeout below 0 is 0. All functions may be called from any thread.
  * Text is UTF-8. A text that comes out in char **json ends in NUL and is released
  * with oa_string_release.
  */
@@ -32,8 +34,8 @@ void oa_string_release(char *text);
 
 /* oa_resolve checks a configuration and gives it back whole, as JSON, with secrets
  * hidden. sources is a JSON object {"file": PATH or absent, "env": {NAME: VALUE},
- * "values": {nested settings}}; later ones win. Nothing is opened. A result of
- * OA_CONFIG has every fault, a line each. */
+ * "values": {nested settings}, "set": ["KEY=VALUE", ...]}; later ones win. Nothing is
+ * opened. A result of OA_CONFIG has every fault, a line each. */
 int32_t oa_resolve(const char *sources, uint64_t length, char **json, OaError *err);
 
 /* oa_open starts a node. sources is as for oa_resolve; "embedded": true in it leaves
@@ -58,9 +60,10 @@ int32_t oa_flush(uint64_t handle, int64_t timeout_ms, OaError *err);
  * first: one snapshot of all files of the signal in the output directory. */
 int32_t oa_files(uint64_t handle, int32_t signal, int64_t timeout_ms, char **json, OaError *err);
 
-/* oa_schema gives the signal's empty table as an Arrow IPC stream, released with
+/* oa_schema gives the signal's empty table, with what the node of the handle promotes
+ * (0: no node, nothing is promoted), as an Arrow IPC stream, released with
  * oa_bytes_release. */
-int32_t oa_schema(int32_t signal, uint8_t **ipc, uint64_t *length, OaError *err);
+int32_t oa_schema(uint64_t handle, int32_t signal, uint8_t **ipc, uint64_t *length, OaError *err);
 void oa_bytes_release(void *bytes);
 
 /* oa_maintain does what the commands doctor and compact do, without a node. request is

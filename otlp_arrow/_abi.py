@@ -13,6 +13,7 @@ from .errors import ForkedError, LibraryNotFoundError
 ABI_VERSION = 1
 
 OK = 0
+INVALID = 2
 TIMEOUT = 8
 BAD_HANDLE = 11
 
@@ -46,7 +47,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "oa_files": (_i32, (_u64, _i32, _i64, _text_out, _error)),
     "oa_maintain": (_i32, (ctypes.c_char_p, _u64, _text_out, _error)),
     "oa_log_next": (_i32, (_u64, _i64, _text_out, _error)),
-    "oa_schema": (_i32, (_i32, _text_out, _number_out, _error)),
+    "oa_schema": (_i32, (_u64, _i32, _text_out, _number_out, _error)),
 }
 
 _lock = threading.Lock()  # guards the two below

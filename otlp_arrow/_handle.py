@@ -94,11 +94,11 @@ def maintain(request: bytes) -> dict[str, Any]:
         call.release()
 
 
-def empty_stream(signal: str) -> bytes:
-    """An Arrow IPC stream without batches that has the signal's schema."""
-    call = NativeCall()
+def empty_stream(signal: str, handle: int = 0) -> bytes:
+    """An Arrow IPC stream without batches that has the signal's schema; 0 is no node, so nothing promoted."""
+    call, number = NativeCall(), _abi.SIGNALS[signal]
     try:
-        call.check("oa_schema", _abi.SIGNALS[signal], ctypes.byref(call.out), ctypes.byref(call.length))
+        call.check("oa_schema", handle, number, ctypes.byref(call.out), ctypes.byref(call.length))
         return ctypes.string_at(call.out.value or 0, call.length.value)
     finally:
         call.release("oa_bytes_release")
@@ -160,6 +160,10 @@ class Handle:
             lambda call, ms: call.run("oa_files", handle, number, ms, ctypes.byref(call.out)),
         )
         return [(str(file["path"]), int(file["length"])) for file in found or ()]
+
+    def empty(self, signal: str) -> bytes:
+        """As empty_stream, with the columns that this node promotes."""
+        return empty_stream(signal, self._alive())
 
     def close(self, timeout: float | None) -> None:
         if self.inherited:

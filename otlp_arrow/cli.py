@@ -32,8 +32,8 @@ LEVELS = ("debug", "info", "warn", "error")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command with arguments (default: the process's own) and returns its exit code."""
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         code: int = options.run(options)
         return code
     except ConfigError as error:
@@ -90,54 +90,64 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Assign(argparse.Action):
+    """A flag that stands for assignments, which are kept in the order of the command line."""
+
+    def __init__(self, *, assign: Callable[[str], list[str]], **keywords: Any) -> None:
+        super().__init__(**{**keywords, "dest": "assignments", "default": []})
+        self.assign = assign
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        options: argparse.Namespace,
+        value: Any,
+        flag: str | None = None,
+    ) -> None:
+        options.assignments = [*options.assignments, *self.assign(value)]  # the default is shared
+
+
 def _settings(parser: argparse.ArgumentParser) -> None:
+    def add(flag: str, assign: Callable[[str], list[str]], **keywords: Any) -> None:
+        parser.add_argument(flag, action=_Assign, assign=assign, **keywords)
+
     parser.add_argument("--config", metavar="FILE", help="YAML settings; variables and flags win over it")
-    parser.add_argument("--output-dir", metavar="DIR")
-    parser.add_argument("--otlp-grpc", metavar="ADDR|off", help="default 127.0.0.1:4317")
-    parser.add_argument("--otlp-http", metavar="ADDR|off", help="default 127.0.0.1:4318")
-    parser.add_argument("--log-format", choices=("text", "json"))
-    parser.add_argument("--log-level", choices=LEVELS)
-    parser.add_argument(
+    add("--output-dir", _text("output_dir"), metavar="DIR")
+    add("--otlp-grpc", _listener("otlp_grpc"), metavar="ADDR|off", help="default 127.0.0.1:4317")
+    add("--otlp-http", _listener("otlp_http"), metavar="ADDR|off", help="default 127.0.0.1:4318")
+    add("--health", _listener("health"), metavar="ADDR|off", help="/readyz, default 127.0.0.1:13133")
+    add("--metrics", _listener("metrics"), metavar="ADDR|off", help="Prometheus, default 127.0.0.1:8888")
+    add("--log-format", _text("log.format"), choices=("text", "json"))
+    add("--log-level", _text("log.level"), choices=LEVELS)
+    add(
         "--set",
-        action="append",
-        default=[],
+        _assignment,
         metavar="KEY.PATH=VALUE",
-        help="any setting, such as files.compression=zstd; the value is JSON, or else text",
+        help="any setting, such as files.compression=zstd; of all flags, the last wins",
     )
 
 
-def _sources(options: argparse.Namespace) -> bytes:
-    return config.sources(_values(options), config_file=options.config, embedded=False)
+def _text(key: str) -> Callable[[str], list[str]]:
+    return lambda value: [f"{key}={json.dumps(value, ensure_ascii=False)}"]
 
 
-def _values(options: argparse.Namespace) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for assignment in options.set:
-        config.merge(values, _assignment(assignment))
-    for key, given in {
-        "output_dir": options.output_dir,
-        "otlp_grpc": _address(options.otlp_grpc),
-        "otlp_http": _address(options.otlp_http),
-        "log.format": options.log_format,
-        "log.level": options.log_level,
-    }.items():
-        if given is not None:
-            config.merge(values, config.nested(key, given))
-    return values
+def _listener(key: str) -> Callable[[str], list[str]]:
+    def assign(address: str) -> list[str]:
+        if address == "off":
+            return [f"{key}.enabled=false"]
+        return [f"{key}.enabled=true", *_text(f"{key}.endpoint")(address)]
+
+    return assign
 
 
-def _address(flag: str | None) -> object:
-    return None if flag is None else config.listener(None if flag == "off" else flag)
-
-
-def _assignment(text: str) -> dict[str, object]:
-    key, equals, value = text.partition("=")
-    if not equals:
+def _assignment(text: str) -> list[str]:
+    if "=" not in text:
         raise ConfigError(f"--set {text}: want KEY.PATH=VALUE")
-    try:
-        return config.nested(key, json.loads(value))
-    except json.JSONDecodeError:
-        return config.nested(key, value)
+    return [text]
+
+
+def _sources(options: argparse.Namespace) -> bytes:
+    return config.sources({}, assignments=options.assignments, config_file=options.config, embedded=False)
 
 
 # --- the commands ---

@@ -1,7 +1,7 @@
 """Keyword arguments and environment -> the one JSON text that the core checks.
 
 The core knows the settings; this module only says where they come from. Later ones win: config file,
-OTLP_* environment, keyword arguments. The environment is read here, since Go keeps the one of the
+OTLP_* environment, keyword arguments or flags. The environment is read here, since Go keeps the one of the
 moment its runtime started.
 """
 
@@ -11,9 +11,12 @@ import json
 import os
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PREFIX = "OTLP_"
 
@@ -33,54 +36,43 @@ StrPath = str | os.PathLike[str]
 
 
 def listener(address: object) -> object:
-    """The setting for a listener: "host:port" opens it, None leaves it closed, a mapping goes as it is."""
+    """The setting for a listener: "host:port" opens it, None leaves it closed. A mapping with an endpoint
+    opens it unless it says otherwise. UNSET stays what it is."""
+    if address is UNSET:
+        return UNSET
     if address is None:
         return {"enabled": False}
     if isinstance(address, str):
         return {"enabled": True, "endpoint": address}
     if not isinstance(address, Mapping):
         raise ConfigError(f'{address!r} is no address: want "host:port", None or a mapping of settings')
-    return dict(address)
+    return {"enabled": True, **address} if "endpoint" in address else dict(address)
 
 
-def nested(path: str, value: object) -> dict[str, object]:
-    """``nested("a.b", 1)`` is ``{"a": {"b": 1}}``."""
-    keys = path.split(".")
-    if not all(keys):
-        raise ConfigError(f"{path!r} is no key: want names joined by dots, such as files.compression")
-    for key in reversed(keys):
-        value = {key: value}
-    assert isinstance(value, dict)
-    return value
-
-
-def merge(into: dict[str, object], other: Mapping[str, object]) -> dict[str, object]:
-    """Adds other's settings to into, where they win, and returns into."""
-    for key, value in other.items():
-        old = into.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            merge(old, value)
-        else:
-            into[key] = dict(value) if isinstance(value, dict) else value
-    return into
-
-
-def sources(values: Mapping[str, object], *, config_file: StrPath | None = None, embedded: bool) -> bytes:
+def sources(
+    values: Mapping[str, object],
+    *,
+    assignments: Sequence[str] = (),
+    config_file: StrPath | None = None,
+    embedded: bool,
+) -> bytes:
     """The sources of a configuration, as oa_resolve and oa_open take them.
 
-    values are nested settings; those that are UNSET are left out. embedded leaves listeners closed that
-    nothing asks for. Raises ConfigError for a value that JSON cannot hold.
+    values are nested settings; those that are UNSET are left out. assignments are "KEY.PATH=VALUE", the last
+    wins. embedded leaves listeners closed that nothing asks for. Raises ConfigError for a value that JSON
+    cannot hold.
     """
     given = {key: value for key, value in values.items() if value is not UNSET}
     document: dict[str, object] = {
         "env": {name: value for name, value in os.environ.items() if name.startswith(PREFIX)},
         "values": given,
+        "set": list(assignments),
         "embedded": embedded,
     }
     if config_file is not None:
         document["file"] = os.fspath(config_file)
     try:
-        return json.dumps(document, default=_plain, allow_nan=False).encode()
+        return json.dumps(document, default=_plain, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ConfigError("a setting holds text that is not UTF-8") from None
     except (TypeError, ValueError) as error:

@@ -53,6 +53,8 @@ class Endpoints:
 
     otlp_grpc: str | None = None
     otlp_http: str | None = None
+    health: str | None = None
+    metrics: str | None = None
 
 
 class OtlpLibrary:
@@ -70,7 +72,9 @@ class OtlpLibrary:
 
     output_dir: where files go; made if it is missing.
     otlp_grpc, otlp_http: "host:port" to listen at (port 0: any free one), None to leave it closed, or the
-        section as a dict: {"enabled": True, "endpoint": ..., "tls": {...}, "auth": {...}}.
+        section as a dict: {"endpoint": ..., "tls": {...}, "auth": {...}}; "enabled": False closes it.
+    health, metrics: the same for /readyz and the other health pages, and for Prometheus' GET /metrics; see
+        docs/operations.md.
     write_interval_secs: seconds between batches, 1-3600.
     files, limits, log: the sections of these names, as dicts.
     config_file: a YAML file.
@@ -88,6 +92,8 @@ class OtlpLibrary:
         output_dir: StrPath | Unset = UNSET,
         otlp_grpc: str | Mapping[str, object] | Unset | None = UNSET,
         otlp_http: str | Mapping[str, object] | Unset | None = UNSET,
+        health: str | Mapping[str, object] | Unset | None = UNSET,
+        metrics: str | Mapping[str, object] | Unset | None = UNSET,
         write_interval_secs: float | Unset = UNSET,
         files: Mapping[str, object] | Unset = UNSET,
         limits: Mapping[str, object] | Unset = UNSET,
@@ -97,8 +103,10 @@ class OtlpLibrary:
     ) -> None:
         values: dict[str, object] = {
             "output_dir": output_dir,
-            "otlp_grpc": otlp_grpc if otlp_grpc is UNSET else config.listener(otlp_grpc),
-            "otlp_http": otlp_http if otlp_http is UNSET else config.listener(otlp_http),
+            "otlp_grpc": config.listener(otlp_grpc),
+            "otlp_http": config.listener(otlp_http),
+            "health": config.listener(health),
+            "metrics": config.listener(metrics),
             "write_interval_secs": write_interval_secs,
             "files": files,
             "limits": limits,
@@ -216,7 +224,8 @@ class OtlpLibrary:
         from . import tables  # loads pyarrow
 
         selection = tables.Selection.of(signal, since, until, service, columns, dictionaries)
-        return tables.read_snapshot(self._handle.files(signal, timeout), selection)
+        files = self._handle.files(signal, timeout)
+        return tables.read_snapshot(files, selection, lambda: self._handle.empty(signal))
 
     def close(self, timeout: float | None = 30.0) -> None:
         """Ends the listeners and writes what was acknowledged; again is fine. timeout in seconds.

@@ -117,7 +117,11 @@ def empty_table(signal: str, *, dictionaries: bool = False) -> pa.Table:
     """A table without rows that has the columns of a signal ("traces", "logs" or "metrics")."""
     if signal not in TIMES:
         raise ConfigError(f"signal={signal!r}: want traces, logs or metrics")
-    table = pa.ipc.open_stream(pa.py_buffer(_handle.empty_stream(signal))).read_all()
+    return _empty(_handle.empty_stream(signal), dictionaries)
+
+
+def _empty(stream: bytes, dictionaries: bool) -> pa.Table:
+    table = pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
     return table if dictionaries else table.cast(plain_schema(table.schema))
 
 
@@ -301,13 +305,15 @@ class Part:
     listed: bool = True
 
 
-def read_snapshot(files: Iterable[tuple[str, int]], selection: Selection) -> pa.Table:
-    """Reads files up to their lengths, as Handle.files gives them."""
-    return _read_parts([Part(Path(path), length) for path, length in files], selection)
+def read_snapshot(
+    files: Iterable[tuple[str, int]], selection: Selection, empty: Callable[[], bytes]
+) -> pa.Table:
+    """Reads files up to their lengths, as Handle.files gives them; empty is the stream for no files."""
+    return _read_parts([Part(Path(path), length) for path, length in files], selection, empty)
 
 
 def _read(signal: str, source: Source, selection: Selection) -> pa.Table:
-    return _read_parts(list(find(signal, source)), selection)
+    return _read_parts(list(find(signal, source)), selection, lambda: _handle.empty_stream(signal))
 
 
 def find(signal: str, source: Source) -> Iterator[Part]:
@@ -342,7 +348,7 @@ def _age(path: Path) -> tuple[str, str, int]:
     return match[2], match[3], int(match[4])
 
 
-def _read_parts(parts: list[Part], selection: Selection) -> pa.Table:
+def _read_parts(parts: list[Part], selection: Selection, empty: Callable[[], bytes]) -> pa.Table:
     tables: list[pa.Table] = []
     waiting: deque[tuple[Part, Future[pa.Table]]] = deque()
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="otlp-arrow-read") as pool:
@@ -355,7 +361,7 @@ def _read_parts(parts: list[Part], selection: Selection) -> pa.Table:
         tables.extend(_finished(*each) for each in waiting)
     if tables:
         return selection.finish(tables, columns_known=True)
-    return selection.finish([empty_table(selection.signal, dictionaries=selection.dictionaries)], False)
+    return selection.finish([_empty(empty(), selection.dictionaries)], False)
 
 
 @contextlib.contextmanager

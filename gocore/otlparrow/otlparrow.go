@@ -12,6 +12,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -47,6 +49,8 @@ type Config struct {
 	Env map[string]string `json:"env"`
 	// Values are nested settings, such as {"files": {"compression": "zstd"}}.
 	Values map[string]any `json:"values"`
+	// Set are assignments as of a command line, such as "files.compression=zstd"; the last wins.
+	Set []string `json:"set"`
 	// Logger takes our own log; nil drops it.
 	Logger *slog.Logger `json:"-"`
 }
@@ -80,7 +84,7 @@ func Open(ctx context.Context, c Config) (*Library, error) {
 }
 
 func (c Config) sources() config.Sources {
-	return config.Sources{Embedded: c.Embedded, File: c.File, Env: c.Env, Values: c.Values}
+	return config.Sources{Embedded: c.Embedded, File: c.File, Env: c.Env, Values: c.Values, Set: c.Set}
 }
 
 // Resolve gives the whole configuration as JSON, secrets hidden, or every fault of it.
@@ -112,13 +116,20 @@ func (l *Library) Files(ctx context.Context, signal Signal) ([]File, error) {
 // after its deadline passed.
 func (l *Library) Close(ctx context.Context) error { return l.node.Shutdown(ctx) }
 
-// Schema is a signal's empty table as an Arrow IPC stream.
-func Schema(signal Signal) ([]byte, error) {
+// Schema is a signal's empty table as an Arrow IPC stream, with what the library promotes.
+func (l *Library) Schema(signal Signal) ([]byte, error) {
+	return emptyStream(signal, l.node.Config.Files.Promotions())
+}
+
+// Schema is a signal's empty table as an Arrow IPC stream, with nothing promoted.
+func Schema(signal Signal) ([]byte, error) { return emptyStream(signal, nil) }
+
+func emptyStream(signal Signal, promoted []schema.Promotion) ([]byte, error) {
 	if signal >= otlp.Count {
 		return nil, fault.New(fault.Invalid, "schema", "unknown signal %d", signal)
 	}
 	var out bytes.Buffer
-	err := ipc.NewWriter(&out, ipc.WithSchema(schema.Of(signal))).Close()
+	err := ipc.NewWriter(&out, ipc.WithSchema(schema.Of(signal, promoted...))).Close()
 	return out.Bytes(), err
 }
 
@@ -139,11 +150,18 @@ func ParseConfig(document []byte) (Config, error) {
 	decoder := json.NewDecoder(bytes.NewReader(document))
 	decoder.UseNumber()
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&c); err != nil {
+	err := decoder.Decode(&c)
+	if _, end := decoder.Token(); err == nil && end != io.EOF {
+		err = fmt.Errorf("text after the document at byte %d", decoder.InputOffset())
+	}
+	if err != nil {
 		return c, &fault.Error{Kind: fault.Config, Op: "configuration", Err: err}
 	}
 	return c, nil
 }
+
+// Invalid is the error for arguments that no call takes.
+func Invalid(text string) error { return fault.New(fault.Invalid, "", "%s", text) }
 
 // BadHandle is the error for an ABI handle that cannot be used.
 func BadHandle(text string) error { return fault.New(fault.BadHandle, "", "%s", text) }

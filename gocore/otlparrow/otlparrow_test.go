@@ -122,6 +122,7 @@ func TestCode(t *testing.T) {
 		{"none", nil, 0},
 		{"foreign", errors.New("x"), codeInternal},
 		{"internal", Internal("x"), codeInternal},
+		{"argument", Invalid("x"), codeInvalid},
 		{"handle", fmt.Errorf("y: %w", BadHandle("x")), codeBadHandle},
 		{"no protobuf", library.Export(t.Context(), Traces, []byte{0xff}), codeInvalid},
 		{"unknown signal", library.Export(t.Context(), 3, nil), codeInvalid},
@@ -135,6 +136,22 @@ func TestCode(t *testing.T) {
 	}
 	if got := Message(Internal("bad \xff")); got != "bad \uFFFD" {
 		t.Errorf("Message gives %q", got)
+	}
+}
+
+func TestSchemaHasWhatIsPromoted(t *testing.T) {
+	library, err := Open(t.Context(), Config{Embedded: true, Values: map[string]any{
+		"output_dir": t.TempDir(), "files": map[string]any{"promote": []any{"http.route"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = library.Close(context.Background()) }()
+	with, err := library.Schema(Traces)
+	if err != nil || !bytes.Contains(with, []byte("http_route")) {
+		t.Errorf("no column http_route, %v", err)
+	}
+	if _, err := library.Schema(9); err == nil {
+		t.Error("an unknown signal has a schema")
 	}
 }
 
@@ -215,20 +232,27 @@ func TestResolve(t *testing.T) {
 	if err != nil || !bytes.Contains(document, []byte(`"output_dir":"/env"`)) {
 		t.Errorf("%s, %v", document, err)
 	}
+	document, err = Resolve(Config{Values: map[string]any{"output_dir": "/values"}, Set: []string{"output_dir=/set"}})
+	if err != nil || !bytes.Contains(document, []byte(`"output_dir":"/set"`)) {
+		t.Errorf("%s, %v", document, err)
+	}
 	if _, err := Resolve(Config{Values: map[string]any{"x": 1}}); Code(err) != codeConfig {
 		t.Errorf("got %v, want a config error", err)
 	}
 }
 
 func TestParseConfig(t *testing.T) {
-	c, err := ParseConfig([]byte(`{"embedded":true,"file":"f","env":{"A":"b"},"values":{"queue":{"max_bytes":9007199254740993}}}`))
-	if err != nil || !c.Embedded || c.File != "f" || c.Env["A"] != "b" {
+	c, err := ParseConfig([]byte(`{"embedded":true,"file":"f","env":{"A":"b"},"values":{"queue":{"max_bytes":9007199254740993}},"set":["a=b"]}`))
+	if err != nil || !c.Embedded || c.File != "f" || c.Env["A"] != "b" || len(c.Set) != 1 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if got := fmt.Sprint(c.Values); got != "map[queue:map[max_bytes:9007199254740993]]" {
 		t.Errorf("values are %s: a number lost digits", got)
 	}
-	for _, bad := range []string{"", "{", "[]", `{"embeded":true}`, `{"env":{"A":1}}`} {
+	if _, err := ParseConfig([]byte(" {}\n\t ")); err != nil {
+		t.Errorf("with space around: %v", err)
+	}
+	for _, bad := range []string{"", "{", "[]", `{"embeded":true}`, `{"env":{"A":1}}`, `{} {}`, `{} x`, `{}}`} {
 		if _, err := ParseConfig([]byte(bad)); Code(err) != codeConfig {
 			t.Errorf("%q: %v, want a config error", bad, err)
 		}

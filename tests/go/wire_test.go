@@ -58,6 +58,7 @@ func open(t *testing.T) *otlparrow.Library {
 	listener := map[string]any{"endpoint": "127.0.0.1:0"}
 	library, err := otlparrow.Open(t.Context(), otlparrow.Config{Values: map[string]any{
 		"output_dir": t.TempDir(), "write_interval_secs": 1, "otlp_grpc": listener, "otlp_http": listener,
+		"health": map[string]any{"enabled": false}, "metrics": map[string]any{"enabled": false},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,5 @@
 import ctypes
+import json
 import re
 
 import pytest
@@ -85,3 +86,77 @@ def test_a_child_cannot_use_its_parents_runtime(monkeypatch):
     monkeypatch.setattr(_abi, "_owner", 1)
     with pytest.raises(ForkedError, match="process 1 loaded"):
         _abi.load()
+
+
+# --- arguments that the native library refuses ---
+
+
+@pytest.fixture
+def native(tmp_path):
+    """The functions of the library, and a handle that has to be well after all."""
+    library = _abi.load()
+    sources = json.dumps({"embedded": True, "values": {"output_dir": str(tmp_path)}}).encode()
+    handle = ctypes.c_uint64()
+    assert library.oa_open(sources, len(sources), ctypes.byref(handle), None) == _abi.OK
+    yield library, handle.value
+    assert library.oa_flush(handle.value, 10_000, None) == _abi.OK
+    assert library.oa_close(handle.value, 10_000, None) == _abi.OK
+
+
+def refusal(library, name, *arguments):
+    error = _abi.OaError()
+    try:
+        code = getattr(library, name)(*arguments, ctypes.byref(error))
+        return code, (error.message or b"").decode()
+    finally:
+        library.oa_error_release(ctypes.byref(error))
+
+
+HANDLE = object()
+TEXT, NUMBER = ctypes.c_void_p(), ctypes.c_uint64()
+HUGE = 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("oa_resolve", (b"{}", 2, None), "json is NULL"),
+        ("oa_resolve", (None, 2, ctypes.byref(TEXT)), "sources is NULL"),
+        ("oa_resolve", (b"{}", HUGE, ctypes.byref(TEXT)), "no memory has 18446744073709551615 bytes"),
+        ("oa_open", (b"{}", 2, None), "handle is NULL"),
+        ("oa_open", (None, 2, ctypes.byref(NUMBER)), "sources is NULL"),
+        ("oa_open", (b"{}", HUGE, ctypes.byref(NUMBER)), "no memory has"),
+        ("oa_endpoints", (HANDLE, None), "json is NULL"),
+        ("oa_export", (HANDLE, 0, None, 1), "body is NULL"),
+        ("oa_export", (HANDLE, 0, b"x", HUGE), "no memory has"),
+        ("oa_export", (HANDLE, 0, b"x", 2**63), "no memory has"),
+        ("oa_files", (HANDLE, 0, 1000, None), "json is NULL"),
+        ("oa_log_next", (HANDLE, 0, None), "json is NULL"),
+        ("oa_maintain", (b"{}", 2, None), "json is NULL"),
+        ("oa_maintain", (None, 2, ctypes.byref(TEXT)), "request is NULL"),
+        ("oa_schema", (0, 0, None, ctypes.byref(NUMBER)), "ipc is NULL"),
+        ("oa_schema", (0, 0, ctypes.byref(TEXT), None), "length is NULL"),
+    ],
+)
+def test_a_bad_argument_harms_nothing(native, name, arguments, message):
+    library, handle = native
+    given = [handle if argument is HANDLE else argument for argument in arguments]
+    code, text = refusal(library, name, *given)
+    assert (code, message in text) == (_abi.INVALID, True), text
+
+
+def test_a_body_of_no_bytes_needs_no_address(native):
+    library, handle = native
+    assert library.oa_export(handle, 0, None, 0, None) == _abi.OK
+
+
+@pytest.mark.parametrize("timeout", [2**63 - 1, 9_300_000_000_000_000])
+def test_the_longest_timeout_is_long(native, timeout):
+    library, handle = native
+    assert library.oa_flush(handle, timeout, None) == _abi.OK
+
+
+def test_text_behind_the_sources_is_refused(native):
+    library, _ = native
+    code, text = refusal(library, "oa_resolve", b"{} {}", 5, ctypes.byref(TEXT))
+    assert (code, "after the document" in text) == (9, True), text

@@ -31,22 +31,39 @@ def sources_of(core, call=0):
     return json.loads([arguments[0] for name, arguments in core.calls if name == "oa_resolve"][call])
 
 
-def test_flags_become_values(core, capsys):
+def test_flags_become_assignments_in_their_order(core, capsys):
     core.answers["oa_resolve"] = (0, {"output_dir": "/x"})
-    flags = "--config c.yaml --output-dir d --otlp-grpc off --otlp-http :1 --log-level warn --log-format json"
-    sets = ["--set", "files.compression=zstd", "--set", 'files.promote=["http"]', "--set", "log.level=info"]
-    assert cli.main(["print-config", *flags.split(), *sets]) == 0
+    flags = "--config c.yaml --set a.b=1 --output-dir d --otlp-grpc off --set output_dir=e --otlp-http :1"
+    more = ["--log-level", "warn", "--log-format", "json", "--set", "a.c=x=y", "--set", 'a.d=["http"]']
+    more += ["--health", "off", "--metrics", ":2"]
+    assert cli.main(["print-config", *flags.split(), *more]) == 0
     assert json.loads(capsys.readouterr().out) == {"output_dir": "/x"}
     sources = sources_of(core)
     assert sources["file"] == "c.yaml"
     assert sources["embedded"] is False
-    assert sources["values"] == {
-        "files": {"compression": "zstd", "promote": ["http"]},
-        "output_dir": "d",
-        "otlp_grpc": {"enabled": False},
-        "otlp_http": {"enabled": True, "endpoint": ":1"},
-        "log": {"format": "json", "level": "warn"},
-    }
+    assert sources["values"] == {}
+    assert sources["set"] == [
+        "a.b=1",
+        'output_dir="d"',
+        "otlp_grpc.enabled=false",
+        "output_dir=e",
+        "otlp_http.enabled=true",
+        'otlp_http.endpoint=":1"',
+        'log.level="warn"',
+        'log.format="json"',
+        "a.c=x=y",
+        'a.d=["http"]',
+        "health.enabled=false",
+        "metrics.enabled=true",
+        'metrics.endpoint=":2"',
+    ]
+
+
+def test_commands_do_not_share_assignments(core):
+    core.answers["oa_resolve"] = (0, {})
+    for value in ("a", "b"):
+        assert cli.main(["print-config", "--output-dir", value]) == 0
+    assert sources_of(core, 1)["set"] == ['output_dir="b"']
 
 
 def test_every_fault_is_a_line(core, capsys):
@@ -87,7 +104,7 @@ def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
     ready = tmp_path / "ready.json"
     core.answers |= {
         "oa_resolve": (0, {"output_dir": "/x", "log": {"level": "warn", "format": "json"}}),
-        "oa_endpoints": (0, {"otlp_grpc": "127.0.0.1:4317", "otlp_http": ""}),
+        "oa_endpoints": (0, {"otlp_grpc": "127.0.0.1:4317", "otlp_http": "", "health": "127.0.0.1:13133"}),
         "oa_close": [(8, "draining"), 0],
     }
 
@@ -106,7 +123,12 @@ def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
     assert json.loads(out) == {
         "event": "ready",
         "pid": os.getpid(),
-        "endpoints": {"otlp_grpc": "127.0.0.1:4317", "otlp_http": None},
+        "endpoints": {
+            "otlp_grpc": "127.0.0.1:4317",
+            "otlp_http": None,
+            "health": "127.0.0.1:13133",
+            "metrics": None,
+        },
         "output_dir": "/x",
     }
     assert seen == [out]
@@ -166,6 +188,7 @@ def test_serve_from_start_to_sigterm(tmp_path, trace_request):
 
     command = [*COMMAND, "serve", "--output-dir", str(tmp_path), "--log-format", "json"]
     command += ["--otlp-grpc", "off", "--otlp-http", "127.0.0.1:0", "--set", "write_interval_secs=3600"]
+    command += ["--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process, killed(process):
         ready = json.loads(process.stdout.readline())
@@ -178,6 +201,11 @@ def test_serve_from_start_to_sigterm(tmp_path, trace_request):
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200
+        with urllib.request.urlopen(f"http://{ready['endpoints']['health']}/readyz", timeout=10) as answer:
+            assert answer.read() == b"ok\n"
+        with urllib.request.urlopen(f"http://{ready['endpoints']['metrics']}/metrics", timeout=10) as answer:
+            accepted = b'otlp_arrow_receiver_accepted_items_total{signal="traces",transport="http"} 1'
+            assert accepted in answer.read().splitlines()
         process.terminate()
         _, logs = process.communicate(timeout=30)
     assert process.returncode == 0, logs
@@ -204,6 +232,37 @@ def test_validate_and_print_config(tmp_path):
     shown = json.loads(done.stdout)
     assert shown["write_interval_secs"] == 7
     assert shown["files"]["compression"] == "zstd"
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "want"),
+    [
+        (["--output-dir", "a", "--set", "output_dir=b"], "output_dir", "b"),
+        (["--set", "output_dir=b", "--output-dir", "a"], "output_dir", "a"),
+        (["--output-dir", '{"a":1}'], "output_dir", '{"a":1}'),
+        (["--set", "write_interval_secs=1e1"], "write_interval_secs", 10),
+        (["--set", "write_interval_secs=10.0"], "write_interval_secs", 10),
+        (
+            ["--set", 'log={"level":"warn"}', "--set", "log.format=json"],
+            "log",
+            {"format": "json", "level": "warn"},
+        ),
+    ],
+)
+def test_the_last_flag_wins(capsys, flags, key, want):
+    assert cli.main(["print-config", *flags]) == 0
+    assert json.loads(capsys.readouterr().out)[key] == want
+
+
+def test_a_list_may_have_commas(capsys):
+    assert cli.main(["print-config", "--set", "otlp_http.cors_allowed_origins=https://a.example,*"]) == 0
+    origins = json.loads(capsys.readouterr().out)["otlp_http"]["cors_allowed_origins"]
+    assert origins == ["https://a.example", "*"]
+
+
+def test_no_assignment_is_forgotten(capsys):
+    assert cli.main(["print-config", "--set", "otlp_grpc=1", "--set", "otlp_grpc.enabled=false"]) == 2
+    assert "otlp_grpc: 1 is not a mapping of settings" in capsys.readouterr().err
 
 
 # --- doctor and compact ---

@@ -29,20 +29,27 @@ def test_a_value_that_json_cannot_hold_is_refused(value):
 
 
 def test_listener():
+    assert config.listener(config.UNSET) is config.UNSET
     assert config.listener(None) == {"enabled": False}
     assert config.listener("a:1") == {"enabled": True, "endpoint": "a:1"}
-    assert config.listener({"endpoint": "a:1"}) == {"endpoint": "a:1"}
+    assert config.listener({"endpoint": "a:1"}) == {"enabled": True, "endpoint": "a:1"}
+    assert config.listener({"endpoint": "a:1", "enabled": False}) == {"endpoint": "a:1", "enabled": False}
+    assert config.listener({"auth": {}}) == {"auth": {}}
     with pytest.raises(ConfigError, match=r"4317 is no address"):
         config.listener(4317)
 
 
-def test_nested_and_merge():
-    values = config.nested("files.compression", "zstd")
-    config.merge(values, config.nested("files.rotate_bytes", 1))
-    config.merge(values, {"files": {"compression": "none"}, "durability": "write"})
-    assert values == {"files": {"compression": "none", "rotate_bytes": 1}, "durability": "write"}
-    with pytest.raises(ConfigError, match="is no key"):
-        config.nested("files..x", 1)
+def test_assignments_are_told_in_order():
+    document = json.loads(config.sources({}, assignments=["a=1", "b=2"], embedded=False))
+    assert document["set"] == ["a=1", "b=2"]
+
+
+@pytest.mark.parametrize(
+    "where", [{"values": {"output_dir": "\udcff"}}, {"values": {}, "assignments": ["a=\udcff"]}]
+)
+def test_text_that_is_not_utf8_is_refused(where):
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        config.sources(**where, embedded=True)
 
 
 def test_unset_tells_its_name():

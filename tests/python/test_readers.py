@@ -80,6 +80,7 @@ def test_promoted_columns(tmp_path: Path) -> None:
     with OtlpLibrary(output_dir=tmp_path) as library:
         library.export_traces(spans_request(0))
     with OtlpLibrary(output_dir=tmp_path, files={"promote": ["http", "nul:string"]}) as library:
+        assert "http_route" in library.logs().schema.names  # before the first request too
         library.export_traces(spans_request(1))
         table = library.traces()
     assert table["http_route"].to_pylist() == [None, None, "/x", None]

@@ -237,8 +237,8 @@ def test_a_length_bounds_the_file(write, spans):
     length = path.stat().st_size
     write(spans(1), spans(2), tail=b"")
     everything = Selection.of("traces", None, None, None, None, False)
-    assert starts(tables.read_snapshot([(str(path), length)], everything)) == [1]
-    assert starts(tables.read_snapshot([(str(path), 2**40)], everything)) == [1, 2]
+    assert starts(tables.read_snapshot([(str(path), length)], everything, bytes)) == [1]
+    assert starts(tables.read_snapshot([(str(path), 2**40)], everything, bytes)) == [1, 2]
 
 
 def test_files_that_began_empty_or_vanish_are_left_out(write, spans, monkeypatch):

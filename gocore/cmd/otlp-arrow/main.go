@@ -51,20 +51,38 @@ func run(args []string, out, log io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("%w: no command\n%s", errUsage, usage)
 	}
-	switch args[0] {
+	err := command(args[0], args[1:], out, log)
+	if errors.Is(err, flag.ErrHelp) {
+		return help(out)
+	}
+	return err
+}
+
+func command(name string, args []string, out, log io.Writer) error {
+	switch name {
 	case "serve":
-		return serve(args[1:], out, log)
+		return serve(args, out, log)
 	case "validate":
-		return validate(args[1:], out)
+		return validate(args, out)
 	case "print-config":
-		return printConfig(args[1:], out)
+		return printConfig(args, out)
 	case "doctor", "compact":
-		return maintain(args[0], args[1:], out, log)
+		return maintain(name, args, out, log)
 	case "help", "-h", "--help":
-		_, err := fmt.Fprintln(out, usage)
+		return flag.ErrHelp
+	}
+	return fmt.Errorf("%w: unknown command %q\n%s", errUsage, name, usage)
+}
+
+// help prints the commands and their flags.
+func help(out io.Writer) error {
+	if _, err := fmt.Fprintln(out, usage+"\n\nFlags of serve and print-config; the last one wins:"); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: unknown command %q\n%s", errUsage, args[0], usage)
+	flags := new(options).flags("")
+	flags.SetOutput(out)
+	flags.PrintDefaults()
+	return nil
 }
 
 // options are the flags of serve and print-config.
@@ -73,25 +91,31 @@ type options struct {
 	readyFile string
 }
 
-func parse(name string, args []string) (options, error) {
-	o := options{config: otlparrow.Config{Env: environment(), Values: map[string]any{}}}
+func (o *options) flags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.config.File, "config", "", "YAML file")
-	flags.StringVar(&o.readyFile, "ready-file", "", "file for the ready line")
-	o.value(flags, "output-dir", "output_dir")
-	o.value(flags, "log-level", "log.level")
-	o.value(flags, "log-format", "log.format")
+	flags.StringVar(&o.config.File, "config", "", "YAML `FILE`; variables and the flags below win over it")
+	flags.StringVar(&o.readyFile, "ready-file", "", "`FILE` to write the ready line to as well")
+	o.text(flags, "output-dir", "output_dir", "`DIR` for the files")
+	o.text(flags, "log-level", "log.level", "debug, info, warn or error: the least `LEVEL` that is told")
+	o.text(flags, "log-format", "log.format", "text or json: the log's `FORMAT`")
 	o.listener(flags, "otlp-grpc", "otlp_grpc")
 	o.listener(flags, "otlp-http", "otlp_http")
-	flags.Func("set", "any setting, as KEY=VALUE", func(text string) error {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return fmt.Errorf("%q is not KEY=VALUE", text)
+	o.listener(flags, "health", "health")
+	o.listener(flags, "metrics", "metrics")
+	flags.Func("set", "any setting, as `KEY=VALUE`", func(assignment string) error {
+		if !strings.Contains(assignment, "=") {
+			return fmt.Errorf("%q is not KEY=VALUE", assignment)
 		}
-		o.set(key, scalar(value))
+		o.config.Set = append(o.config.Set, assignment)
 		return nil
 	})
+	return flags
+}
+
+func parse(name string, args []string) (options, error) {
+	o := options{config: otlparrow.Config{Env: environment()}}
+	flags := o.flags(name)
 	if err := flags.Parse(args); err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -101,45 +125,35 @@ func parse(name string, args []string) (options, error) {
 	return o, nil
 }
 
-// scalar reads a flag's value as JSON where it is, else as text.
-func scalar(text string) any {
-	var value any
-	if err := json.Unmarshal([]byte(text), &value); err == nil {
-		return value
-	}
-	return text
-}
-
-func (o *options) value(flags *flag.FlagSet, name, key string) {
-	flags.Func(name, key, func(value string) error {
+func (o *options) text(flags *flag.FlagSet, name, key, usage string) {
+	flags.Func(name, usage, func(value string) error {
 		o.set(key, value)
 		return nil
 	})
 }
 
 func (o *options) listener(flags *flag.FlagSet, name, key string) {
-	flags.Func(name, "address or off", func(address string) error {
-		o.set(key+".enabled", address != "off")
-		if address != "off" {
-			o.set(key+".endpoint", address)
+	flags.Func(name, "`ADDRESS` to listen at, or off", func(address string) error {
+		if address == "off" {
+			o.set(key+".enabled", "false")
+			return nil
 		}
+		o.set(key+".enabled", "true")
+		o.set(key+".endpoint", address)
 		return nil
 	})
 }
 
-// set puts a value under a dotted key.
-func (o *options) set(key string, value any) {
-	tree := o.config.Values
-	parts := strings.Split(key, ".")
-	for _, part := range parts[:len(parts)-1] {
-		below, ok := tree[part].(map[string]any)
-		if !ok {
-			below = map[string]any{}
-			tree[part] = below
+// set assigns a value as it is; one that looks like JSON has to be quoted for that.
+func (o *options) set(key, value string) {
+	if value == "null" || value != "" && strings.Contains(`{["`, value[:1]) {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			panic(err) // a text
 		}
-		tree = below
+		value = string(encoded)
 	}
-	tree[parts[len(parts)-1]] = value
+	o.config.Set = append(o.config.Set, key+"="+value)
 }
 
 func environment() map[string]string {
@@ -153,13 +167,19 @@ func environment() map[string]string {
 }
 
 func validate(args []string, out io.Writer) error {
-	if len(args) != 1 {
+	flags := flag.NewFlagSet("validate", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if flags.NArg() != 1 {
 		return fmt.Errorf("%w: validate takes one file", errUsage)
 	}
-	if _, err := otlparrow.Resolve(otlparrow.Config{File: args[0], Env: environment()}); err != nil {
+	file := flags.Arg(0)
+	if _, err := otlparrow.Resolve(otlparrow.Config{File: file, Env: environment()}); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, args[0]+": ok")
+	_, err := fmt.Fprintln(out, file+": ok")
 	return err
 }
 

@@ -47,8 +47,21 @@ func TestCommands(t *testing.T) {
 		{"log", []string{"print-config", "--log-level=debug", "--log-format=json"}, `"log":{"level":"debug","format":"json"}`},
 		{"listener", []string{"print-config", "--otlp-grpc", "127.0.0.1:7"}, `"otlp_grpc":{"enabled":true,"endpoint":"127.0.0.1:7"`},
 		{"off", []string{"print-config", "--otlp-http", "off"}, `"otlp_http":{"enabled":false`},
+		{"health", []string{"print-config", "--health", "127.0.0.1:7"}, `"health":{"enabled":true,"endpoint":"127.0.0.1:7"`},
+		{"metrics", []string{"print-config", "--metrics", "off"}, `"metrics":{"enabled":false`},
 		{"secrets", []string{"print-config", "--set", `otlp_grpc.auth.bearer_tokens=["hush"]`}, `"bearer_tokens":["***"]`},
 		{"secrets of the environment", []string{"print-config"}, `"api_keys":["***","***"]`},
+		{"last wins", []string{"print-config", "--output-dir", "a", "--set", "output_dir=b"}, `"output_dir":"b"`},
+		{"last flag wins", []string{"print-config", "--set", "output_dir=b", "--output-dir", "a"}, `"output_dir":"a"`},
+		{"as it is", []string{"print-config", "--output-dir", `{"a":1}`}, `"output_dir":"{\"a\":1}"`},
+		{"no JSON either", []string{"print-config", "--output-dir", `null`}, `"output_dir":"null"`},
+		{"on again", []string{"print-config", "--otlp-http", "off", "--set", "otlp_http.enabled=true"}, `"otlp_http":{"enabled":true`},
+		{"number", []string{"print-config", "--set", "write_interval_secs=1e1"}, `"write_interval_secs":10`},
+		{"list", []string{"print-config", "--set", "otlp_http.cors_allowed_origins=https://a.example,*"}, `["https://a.example","*"]`},
+		{"serve -h", []string{"serve", "-h"}, "-ready-file FILE"},
+		{"serve --help", []string{"serve", "--output-dir", "x", "--help"}, "usage: otlp-arrow serve"},
+		{"print-config -h", []string{"print-config", "-h"}, "-set KEY=VALUE"},
+		{"validate -h", []string{"validate", "-h"}, "usage: otlp-arrow serve"},
 		{"set", []string{"print-config", "--set", "queue.max_bytes=2097152", "--set", "files.compression=zstd"}, `"queue":{"max_bytes":2097152}`},
 	}
 	t.Setenv("OTLP_OTLP_HTTP_AUTH_API_KEYS", "hush-1,hush-2")
@@ -77,7 +90,7 @@ func TestEnvironment(t *testing.T) {
 func TestWrongUsage(t *testing.T) {
 	tests := [][]string{
 		{}, {"sing"}, {"validate"}, {"validate", "a", "b"}, {"serve", "--loud"}, {"serve", "more"}, {"print-config", "--nope"},
-		{"print-config", "--set", "no-value"},
+		{"print-config", "--set", "no-value"}, {"validate", "--loud"},
 	}
 	for _, args := range tests {
 		if err := run(args, io.Discard, io.Discard); !errors.Is(err, errUsage) {
@@ -100,10 +113,13 @@ func TestServeFails(t *testing.T) {
 	}{
 		{"setting", []string{"--log-level", "loud"}, true},
 		{"port", []string{"--otlp-http", taken.Addr().String()}, true},
+		{"port of health", []string{"--health", taken.Addr().String()}, true},
+		{"port of metrics", []string{"--metrics", taken.Addr().String()}, true},
 		{"ready file", []string{"--ready-file", filepath.Join(t.TempDir(), "none", "ready")}, false},
 	}
 	for _, tt := range tests {
-		args := append([]string{"serve", "--output-dir", t.TempDir(), "--otlp-grpc=off", "--otlp-http=127.0.0.1:0"}, tt.args...)
+		args := append([]string{"serve", "--output-dir", t.TempDir(), "--otlp-grpc=off", "--otlp-http=127.0.0.1:0",
+			"--health=off", "--metrics=off"}, tt.args...)
 		err := run(args, io.Discard, io.Discard)
 		if err == nil || (otlparrow.Code(err) == configCode) != tt.config {
 			t.Errorf("%s: %v", tt.name, err)
@@ -123,10 +139,12 @@ func TestServe(t *testing.T) {
 			done := make(chan error, 1)
 			go func() {
 				done <- run([]string{"serve", "--output-dir", dir, "--otlp-grpc=127.0.0.1:0", "--otlp-http=127.0.0.1:0",
-					"--ready-file", file, "--log-format", "json"}, &out, &log)
+					"--health=127.0.0.1:0", "--metrics=127.0.0.1:0", "--ready-file", file, "--log-format", "json"}, &out, &log)
 			}()
 			line := await(t, file, done)
 			send(t, line.Endpoints["otlp_http"])
+			expectPage(t, line.Endpoints["health"]+"/readyz", "ok\n")
+			expectPage(t, line.Endpoints["metrics"]+"/metrics", `otlp_arrow_receiver_accepted_items_total{signal="logs",transport="http"} 100`)
 			if err := syscall.Kill(os.Getpid(), stop); err != nil {
 				t.Fatal(err)
 			}
@@ -183,6 +201,21 @@ func send(t *testing.T, address string) {
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
 		t.Errorf("answered %s", answer.Status)
+	}
+}
+
+func expectPage(t *testing.T, at, want string) {
+	t.Helper()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	page, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Get("http://" + at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Body.Close()
+	text, err := io.ReadAll(page.Body)
+	if err != nil || page.StatusCode != http.StatusOK || !strings.Contains(string(text), want) {
+		t.Errorf("%s: %d %v, lacks %q", at, page.StatusCode, err, want)
 	}
 }
 

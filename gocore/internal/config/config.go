@@ -1,17 +1,14 @@
 // Package config composes the stages' settings: one schema with three ways in. A YAML
-// file, OTLP_* variables and values given by code or flags are laid over the defaults in
-// this order; then every fault is told at once, with its key, value and range.
+// file, OTLP_* variables, values given by code and assignments of a command line are laid over
+// the defaults in this order; then every fault is told at once, with its key, value and range.
 package config
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"sort"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
@@ -23,16 +20,18 @@ import (
 
 // Config is everything that can be set. The json names are the users' keys.
 type Config struct {
-	OutputDir         string             `json:"output_dir"`
-	WriteIntervalSecs int64              `json:"write_interval_secs"`
-	Durability        string             `json:"durability"`
-	OTLPGRPC          receive.GRPCConfig `json:"otlp_grpc"`
-	OTLPHTTP          receive.HTTPConfig `json:"otlp_http"`
-	Files             files.Config       `json:"files"`
-	Retention         files.Retention    `json:"retention"`
-	Queue             Queue              `json:"queue"`
-	Limits            Limits             `json:"limits"`
-	Log               Log                `json:"log"`
+	OutputDir         string               `json:"output_dir"`
+	WriteIntervalSecs int64                `json:"write_interval_secs"`
+	Durability        string               `json:"durability"`
+	OTLPGRPC          receive.GRPCConfig   `json:"otlp_grpc"`
+	OTLPHTTP          receive.HTTPConfig   `json:"otlp_http"`
+	Health            receive.HealthConfig `json:"health"`
+	Metrics           receive.Endpoint     `json:"metrics"`
+	Files             files.Config         `json:"files"`
+	Retention         files.Retention      `json:"retention"`
+	Queue             Queue                `json:"queue"`
+	Limits            Limits               `json:"limits"`
+	Log               Log                  `json:"log"`
 }
 
 // The levels of durability: what an acknowledgement means.
@@ -69,6 +68,8 @@ type Sources struct {
 	Env map[string]string `json:"env"`
 	// Values are nested settings.
 	Values map[string]any `json:"values"`
+	// Set are the assignments of a command line, KEY=VALUE with a dotted key, in their order.
+	Set []string `json:"set"`
 }
 
 // Default is the settings of a service that nobody configured.
@@ -76,10 +77,10 @@ func Default() Config {
 	return Config{
 		OutputDir: "./telemetry", WriteIntervalSecs: 5, Durability: Write,
 		OTLPGRPC: receive.DefaultGRPC(), OTLPHTTP: receive.DefaultHTTP(), Files: files.Default(),
-		Retention: files.DefaultRetention(),
-		Queue:     Queue{MaxBytes: 256 << 20},
-		Limits:    Limits{Limits: receive.DefaultLimits(), MaxDecodedBytes: 256 << 20},
-		Log:       Log{Level: "info", Format: "text"},
+		Health: receive.DefaultHealth(), Metrics: receive.DefaultMetrics(), Retention: files.DefaultRetention(),
+		Queue:  Queue{MaxBytes: 256 << 20},
+		Limits: Limits{Limits: receive.DefaultLimits(), MaxDecodedBytes: 256 << 20},
+		Log:    Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -88,7 +89,7 @@ func Default() Config {
 func Load(s Sources) (c Config, warnings []string, err error) {
 	c = Default()
 	if s.Embedded {
-		c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled = false, false
+		c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Health.Enabled, c.Metrics.Enabled = false, false, false, false
 	}
 	l := loader{keys: keysOf(&c)}
 	if s.File != "" {
@@ -96,6 +97,7 @@ func Load(s Sources) (c Config, warnings []string, err error) {
 	}
 	l.env(s.Env)
 	l.tree("", s.Values)
+	l.assignments(s.Set)
 	return c, l.warnings, joined(append(l.faults, c.validate()...))
 }
 
@@ -108,14 +110,19 @@ func joined(faults []error) error {
 
 func (c *Config) validate() []error {
 	var faults []error
-	if c.OutputDir == "" {
+	switch {
+	case c.OutputDir == "":
 		faults = append(faults, errors.New("output_dir: is empty"))
+	case strings.Contains(c.OutputDir, "\x00"):
+		faults = append(faults, fmt.Errorf("output_dir: %q has a NUL character, which no path has", c.OutputDir))
 	}
 	faults = append(faults, oneOf("durability", c.Durability, Memory, Write, Fsync)...)
 	faults = append(faults, oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")...)
 	faults = append(faults, oneOf("log.format", c.Log.Format, "text", "json")...)
 	faults = append(faults, c.OTLPGRPC.Validate("otlp_grpc")...)
 	faults = append(faults, c.OTLPHTTP.Validate("otlp_http")...)
+	faults = append(faults, c.Health.Validate("health")...)
+	faults = append(faults, c.Metrics.Validate("metrics")...)
 	faults = append(faults, c.Files.Validate("files")...)
 	faults = append(faults, c.Retention.Validate("retention")...)
 	faults = append(faults, c.Limits.Validate("limits")...)
@@ -149,32 +156,9 @@ func oneOf(key, value string, allowed ...string) []error {
 // loader lays sources over a Config.
 type loader struct {
 	keys     map[string]setter
+	literals map[string]literal // of the file that is being laid
 	faults   []error
 	warnings []string
-}
-
-func (l *loader) file(path string) {
-	text, err := os.ReadFile(path) // the user names it
-	if err != nil {
-		l.faults = append(l.faults, fmt.Errorf("config file: %w", err))
-		return
-	}
-	var tree map[string]any
-	if err := yaml.Unmarshal(text, &tree); err != nil {
-		l.faults = append(l.faults, fmt.Errorf("config file %s: %s", path, unquoted(yaml.FormatError(err, false, false))))
-		return
-	}
-	l.tree("", tree)
-}
-
-// unquoted leaves out what a fault of YAML quotes from the file: it may be a key that begins
-// with * or |. The line and column stay.
-func unquoted(text string) string {
-	first, last := strings.IndexByte(text, '"'), strings.LastIndexByte(text, '"')
-	if first == last {
-		return text
-	}
-	return text[:first] + secure.Hidden + text[last+1:]
 }
 
 // tree sets nested values; in must be a mapping wherever a key has keys below it.
@@ -190,6 +174,9 @@ func (l *loader) tree(prefix string, in map[string]any) {
 }
 
 func (l *loader) set(key string, value any) {
+	if written, ok := l.literals[key]; ok {
+		value = written
+	}
 	if set, ok := l.keys[key]; ok {
 		if err := set(value); err != nil {
 			l.faults = append(l.faults, fmt.Errorf("%s: %w", key, err))
@@ -205,11 +192,16 @@ func (l *loader) set(key string, value any) {
 	case map[string]any:
 		l.tree(key+".", nested)
 	default:
-		if strings.HasSuffix(key, ".auth") { // somebody's key, most likely
+		if isSecret(key) {
 			value = secure.Hidden
 		}
 		l.faults = append(l.faults, fmt.Errorf("%s: %v is not a mapping of settings", key, value))
 	}
+}
+
+// isSecret says that what stands under a key is somebody's key, most likely.
+func isSecret(key string) bool {
+	return strings.HasSuffix(key, ".auth") || strings.Contains(key, ".auth.")
 }
 
 func (l *loader) hasBelow(key string) bool {

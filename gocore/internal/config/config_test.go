@@ -80,6 +80,9 @@ func TestSet(t *testing.T) {
 		{"write_interval_secs", uint64(9), func(c *Config) any { return c.WriteIntervalSecs }, int64(9)},
 		{"write_interval_secs", 10.0, func(c *Config) any { return c.WriteIntervalSecs }, int64(10)},
 		{"write_interval_secs", json.Number("11"), func(c *Config) any { return c.WriteIntervalSecs }, int64(11)},
+		{"write_interval_secs", json.Number("10.0"), func(c *Config) any { return c.WriteIntervalSecs }, int64(10)},
+		{"write_interval_secs", json.Number("1e1"), func(c *Config) any { return c.WriteIntervalSecs }, int64(10)},
+		{"write_interval_secs", json.Number("120e-1"), func(c *Config) any { return c.WriteIntervalSecs }, int64(12)},
 		{"otlp_grpc.enabled", false, func(c *Config) any { return c.OTLPGRPC.Enabled }, false},
 		{"otlp_grpc.max_concurrent_streams", 3, func(c *Config) any { return c.OTLPGRPC.MaxConcurrentStreams }, uint32(3)},
 		{"otlp_http.cors_allowed_origins", []any{"*"}, func(c *Config) any { return c.OTLPHTTP.CORSAllowedOrigins }, []string{"*"}},
@@ -148,18 +151,20 @@ func TestOrder(t *testing.T) {
 
 func TestEmbedded(t *testing.T) {
 	tests := []struct {
-		name       string
-		values     map[string]any
-		grpc, http bool
+		name                        string
+		values                      map[string]any
+		grpc, http, health, metrics bool
 	}{
-		{"nothing asked for", nil, false, false},
-		{"gRPC", under("otlp_grpc.enabled", true), true, false},
-		{"HTTP", under("otlp_http.enabled", true), false, true},
+		{"nothing asked for", nil, false, false, false, false},
+		{"gRPC", under("otlp_grpc.enabled", true), true, false, false, false},
+		{"HTTP", under("otlp_http.enabled", true), false, true, false, false},
+		{"health", under("health.enabled", true), false, false, true, false},
+		{"metrics", under("metrics.enabled", true), false, false, false, true},
 	}
 	for _, tt := range tests {
 		c, _, err := Load(Sources{Embedded: true, Values: tt.values})
-		if err != nil || c.OTLPGRPC.Enabled != tt.grpc || c.OTLPHTTP.Enabled != tt.http {
-			t.Errorf("%s: gRPC %v, HTTP %v, %v", tt.name, c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, err)
+		if err != nil || c.OTLPGRPC.Enabled != tt.grpc || c.OTLPHTTP.Enabled != tt.http || c.Health.Enabled != tt.health || c.Metrics.Enabled != tt.metrics {
+			t.Errorf("%s: %+v, %v", tt.name, c, err)
 		}
 	}
 }
@@ -172,17 +177,25 @@ func TestFaults(t *testing.T) {
 		want  string
 	}{
 		{"outputdir", "x", "outputdir: unknown key; did you mean output_dir?"},
+		{"health.endpoint", "x", `health.endpoint: "x" is neither host:port, [::1]:port nor unix:/path`},
+		{"health.auth.api_keys", "x", "health.auth: unknown key"},
+		{"metrics.endpoint", "x", `metrics.endpoint: "x" is neither host:port, [::1]:port nor unix:/path`},
 		{"files.compresion", "lz4", "files.compresion: unknown key; did you mean files.compression?"},
 		{"qqqqqqqqqqqq", 1, "qqqqqqqqqqqq: unknown key"},
 		{"output_dir.below", 1, "output_dir: map[below:1] is not a text"},
 		{"output_dir", 5, "output_dir: 5 is not a text"},
 		{"output_dir", "", "output_dir: is empty"},
+		{"output_dir", "a\x00b", `output_dir: "a\x00b" has a NUL character, which no path has`},
 		{"files", "lz4", "files: lz4 is not a mapping of settings"},
 		{"otlp_grpc.enabled", "true", "otlp_grpc.enabled: true is not true or false"},
 		{"otlp_grpc.enabled", 1, "otlp_grpc.enabled: 1 is not true or false"},
 		{"write_interval_secs", "5", "write_interval_secs: 5 is not a whole number"},
 		{"write_interval_secs", 1.5, "write_interval_secs: 1.5 is not a whole number"},
 		{"write_interval_secs", json.Number("1e9x"), "write_interval_secs: 1e9x is not a whole number"},
+		{"write_interval_secs", json.Number("1.5"), "write_interval_secs: 1.5 is not a whole number"},
+		{"write_interval_secs", json.Number("0.99999999999999999999999"), "is not a whole number"},
+		{"write_interval_secs", json.Number("1e999999999"), "write_interval_secs: 1e999999999 is not a whole number"},
+		{"write_interval_secs", json.Number("1e99"), "write_interval_secs: 1e99 is not a whole number"},
 		{"write_interval_secs", uint64(1 << 63), "write_interval_secs: 9223372036854775808 is not a whole number"},
 		{"write_interval_secs", 0, "write_interval_secs: 0 is not within 1 to 3600"},
 		{"otlp_grpc.max_concurrent_streams", -1, "otlp_grpc.max_concurrent_streams: -1 is out of range"},
@@ -198,6 +211,7 @@ func TestFaults(t *testing.T) {
 		{"files.compression", "rar", "files.compression: \"rar\" is not one of lz4, zstd, none"},
 		{"files.rotate_bytes", 1, "files.rotate_bytes: 1 is not within 65536"},
 		{"files.file_mode", "0400", "files.file_mode: \"0400\""},
+		{"files.file_mode", 0o600, "files.file_mode: 384 is not a text; YAML wants it in quotes"},
 		{"limits.max_request_bytes", 1, "limits.max_request_bytes: 1 is not within 1024"},
 		{"limits.max_decoded_bytes", 1, "limits.max_decoded_bytes: 1 is not within 1048576"},
 		{"queue.max_bytes", 1, "queue.max_bytes: 1 is not within 1048576"},
@@ -229,6 +243,19 @@ func TestFaultsOfFile(t *testing.T) {
 		{"no YAML", yamlFile(t, "a: [1"), "config file"},
 		{"no mapping", yamlFile(t, "- a\n- b\n"), "config file"},
 		{"unknown key", yamlFile(t, "log:\n  levl: info\n"), "log.levl: unknown key; did you mean log.level?"},
+		{"two documents", yamlFile(t, "output_dir: a\n---\noutput_dir: b\n"), "has more than one YAML document"},
+		{"a document after the end", yamlFile(t, "output_dir: a\n...\noutput_dir: b\n"), "has more than one YAML document"},
+		{"an empty document first", yamlFile(t, "---\n---\noutput_dir: b\n"), "has more than one YAML document"},
+		{"unquoted mode", yamlFile(t, "files: {file_mode: 0600}\n"), `files.file_mode: 0600 is not a text; YAML wants it in quotes: "0600"`},
+		{"unquoted octal mode", yamlFile(t, "files:\n  dir_mode: 0o700\n"), `files.dir_mode: 0o700 is not a text; YAML wants it in quotes: "0o700"`},
+		{"unquoted mode without 0", yamlFile(t, "files: {file_mode: 600}\n"), `files.file_mode: 600 is not a text; YAML wants it in quotes: "600"`},
+		{"tagged mode", yamlFile(t, "files: {file_mode: !!str 0600}\n"), `files.file_mode: 0600 is not a text; YAML wants it in quotes: "0600"`},
+		{"octal", yamlFile(t, "write_interval_secs: 010\n"), "write_interval_secs: 010 begins with 0, which YAML reads as octal; leave it out, or write 0o10"},
+		{"signed octal", yamlFile(t, "write_interval_secs: +010\n"), "write_interval_secs: +010 begins with 0"},
+		{"octal elsewhere", yamlFile(t, "log: {<<: {level: 010}}\n"), "log.<<.level: 010 begins with 0"},
+		{"octal section", yamlFile(t, "log: 010\n"), "log: 010 is not a mapping of settings"},
+		{"not whole", yamlFile(t, "write_interval_secs: 15e-1\n"), "write_interval_secs: 15e-1 is not a whole number"},
+		{"quoted number", yamlFile(t, "write_interval_secs: '1e1'\n"), "write_interval_secs: 1e1 is not a whole number"},
 		{"wrong type", yamlFile(t, "write_interval_secs: soon\n"), "write_interval_secs: soon is not a whole number"},
 	}
 	for _, tt := range tests {
@@ -295,6 +322,95 @@ func TestEditDistance(t *testing.T) {
 	for _, tt := range tests {
 		if got := editDistance(tt.a, tt.b); got != tt.want {
 			t.Errorf("editDistance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+// TestNumbersOfYAML are read as in JSON, and what is octal or hexadecimal beyond doubt as such.
+func TestNumbersOfYAML(t *testing.T) {
+	for text, want := range map[string]int64{
+		"10": 10, "1e1": 10, "1E+1": 10, "10.0": 10, "1.2e1": 12, "0o10": 8, "0x10": 16, "0b11": 3, "1_0": 10, "+10": 10,
+	} {
+		c, _, err := Load(Sources{File: yamlFile(t, "write_interval_secs: "+text+"\n")})
+		if err != nil || c.WriteIntervalSecs != want {
+			t.Errorf("%s gives %d, %v; want %d", text, c.WriteIntervalSecs, err, want)
+		}
+	}
+	c, _, err := Load(Sources{File: yamlFile(t, "output_dir: 1e9\n")})
+	if err != nil || c.OutputDir != "1e9" {
+		t.Errorf("a text is %q, %v", c.OutputDir, err)
+	}
+}
+
+// TestOneDocument: marks around it, and comments, make no second one.
+func TestOneDocument(t *testing.T) {
+	for _, text := range []string{
+		"---\noutput_dir: x\n", "# a\n---\noutput_dir: x\n...\n", "output_dir: x\n---\n# nothing\n", "output_dir: x\n...\n---\n",
+		"output_dir: x\nlog:\n  level: >-\n    info\n", "%YAML 1.2\n---\noutput_dir: x\n", "--- {output_dir: x}\n",
+	} {
+		c, _, err := Load(Sources{File: yamlFile(t, text)})
+		if err != nil || c.OutputDir != "x" {
+			t.Errorf("%q gives %q, %v", text, c.OutputDir, err)
+		}
+	}
+}
+
+// TestAssignments are what command lines give: in their order, and over everything else.
+func TestAssignments(t *testing.T) {
+	origins := func(c *Config) any { return c.OTLPHTTP.CORSAllowedOrigins }
+	tests := []struct {
+		set  []string
+		got  func(c *Config) any
+		want any
+	}{
+		{[]string{"output_dir=a", "output_dir=b"}, func(c *Config) any { return c.OutputDir }, "b"},
+		{[]string{`output_dir="a\tb"`}, func(c *Config) any { return c.OutputDir }, "a\tb"},
+		{[]string{"output_dir=5"}, func(c *Config) any { return c.OutputDir }, "5"},
+		{[]string{"output_dir=a=b"}, func(c *Config) any { return c.OutputDir }, "a=b"},
+		{[]string{"output_dir=[x"}, func(c *Config) any { return c.OutputDir }, "[x"},
+		{[]string{"write_interval_secs=1e1"}, func(c *Config) any { return c.WriteIntervalSecs }, int64(10)},
+		{[]string{"write_interval_secs=10.0"}, func(c *Config) any { return c.WriteIntervalSecs }, int64(10)},
+		{[]string{"otlp_grpc.enabled=false"}, func(c *Config) any { return c.OTLPGRPC.Enabled }, false},
+		{[]string{"otlp_grpc.enabled=false", `otlp_grpc={"endpoint":"127.0.0.1:1"}`}, func(c *Config) any { return c.OTLPGRPC.Enabled }, false},
+		{[]string{`otlp_grpc={"endpoint":"127.0.0.1:1"}`, "otlp_grpc=null"}, func(c *Config) any { return c.OTLPGRPC.Endpoint.Endpoint }, "127.0.0.1:1"},
+		{[]string{`log={"level":"warn"}`, "log.format=json"}, func(c *Config) any { return c.Log }, Log{"warn", "json"}},
+		{[]string{"otlp_http.cors_allowed_origins=https://a.example,https://b.example"}, origins, []string{"https://a.example", "https://b.example"}},
+		{[]string{`otlp_http.cors_allowed_origins=["*"]`}, origins, []string{"*"}},
+		{[]string{"otlp_http.cors_allowed_origins=*"}, origins, []string{"*"}},
+		{[]string{"otlp_http.cors_allowed_origins=*", "otlp_http.cors_allowed_origins="}, func(c *Config) any { return len(c.OTLPHTTP.CORSAllowedOrigins) }, 0},
+		{[]string{"otlp_http.cors_allowed_origins=*", "otlp_http.cors_allowed_origins=null"}, func(c *Config) any { return len(c.OTLPHTTP.CORSAllowedOrigins) }, 0},
+	}
+	for _, tt := range tests {
+		c, _, err := Load(Sources{Set: tt.set, Values: map[string]any{"output_dir": "values"}})
+		if err != nil {
+			t.Errorf("%q: %v", tt.set, err)
+		} else if got := tt.got(&c); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%q gives %#v, want %#v", tt.set, got, tt.want)
+		}
+	}
+}
+
+// TestFaultsOfAssignments: nothing that was given is forgotten, be it given again later.
+func TestFaultsOfAssignments(t *testing.T) {
+	tests := []struct {
+		set  []string
+		want string
+	}{
+		{[]string{"otlp_grpc=1", "otlp_grpc.enabled=false"}, "otlp_grpc: 1 is not a mapping of settings"},
+		{[]string{"otlp_grpc={x", "otlp_grpc.enabled=false"}, "otlp_grpc: {x is not a mapping of settings"},
+		{[]string{"write_interval_secs=soon", "write_interval_secs=5"}, "write_interval_secs: soon is not a whole number"},
+		{[]string{"write_interval_secs="}, "write_interval_secs:  is not a whole number"},
+		{[]string{`write_interval_secs="5"`}, "write_interval_secs: 5 is not a whole number"},
+		{[]string{"otlp_grpc.enabled=yes"}, "otlp_grpc.enabled: yes is not true or false"},
+		{[]string{"otlp_http.cors_allowed_origins=[*"}, "otlp_http.cors_allowed_origins: [* is not a list"},
+		{[]string{"files..x=1"}, "files..x: unknown key"},
+		{[]string{"output_dir"}, "output_dir: want KEY=VALUE"},
+		{[]string{"=x"}, ": unknown key"},
+	}
+	for _, tt := range tests {
+		_, _, err := Load(Sources{Set: tt.set})
+		if err == nil || !strings.Contains(err.Error(), tt.want) || fault.KindOf(err) != fault.Config {
+			t.Errorf("%q: got %v, want %q", tt.set, err, tt.want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"reflect"
 	"strconv"
 	"strings"
@@ -59,6 +60,16 @@ func assignString(field reflect.Value, value any) error {
 		field.SetString(v)
 	case text:
 		field.SetString(string(v))
+	case unfinished:
+		field.SetString(string(v))
+	case literal:
+		written, ok := v.value.(string)
+		if !ok {
+			return fmt.Errorf("%s is not a text; YAML wants it in quotes: %q", v.written, v.written)
+		}
+		field.SetString(written)
+	case bool, int, int64, uint64, float64, json.Number:
+		return fmt.Errorf("%v is not a text; YAML wants it in quotes", value)
 	default:
 		return fmt.Errorf("%v is not a text", value)
 	}
@@ -104,8 +115,8 @@ func assignList(field reflect.Value, value any) error {
 	return nil
 }
 
-// assignSecrets is assignList for values that no fault may tell. An empty variable is a list
-// of one empty key, which is a fault later: a secret that got lost on its way here must not
+// assignSecrets is assignList for values that no fault may tell. An empty variable or
+// assignment is a list of one empty key, which is a fault later: a secret that got lost on its way here must not
 // leave a listener open to all.
 func assignSecrets(field reflect.Value, value any) error {
 	if value == text("") {
@@ -153,13 +164,42 @@ func integer(value any) (int64, error) {
 			return int64(v), nil
 		}
 	case json.Number:
-		if n, err := v.Int64(); err == nil {
+		if n, ok := whole(string(v)); ok {
 			return n, nil
 		}
 	case text:
-		if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+		if n, ok := whole(string(v)); ok {
 			return n, nil
 		}
+	case literal:
+		return integerOf(v)
 	}
 	return 0, fmt.Errorf("%v is not a whole number", value)
+}
+
+func integerOf(v literal) (int64, error) {
+	if v.isAmbiguous() {
+		return 0, v.ambiguity()
+	}
+	if written, ok := v.value.(string); ok {
+		return integer(json.Number(written))
+	}
+	return integer(v.value)
+}
+
+// whole reads a decimal number that may have a fraction of zeros or an exponent. Its precision
+// is beyond that of int64, so that what is nearly whole is not.
+func whole(decimal string) (int64, bool) {
+	if n, err := strconv.ParseInt(decimal, 10, 64); err == nil {
+		return n, true
+	}
+	if strings.ContainsAny(decimal, "_xXoObBpPiI") { // which is more than decimals have
+		return 0, false
+	}
+	v, _, err := big.ParseFloat(decimal, 10, 512, big.ToNearestEven)
+	if err != nil || !v.IsInt() {
+		return 0, false
+	}
+	n, accuracy := v.Int64()
+	return n, accuracy == big.Exact
 }

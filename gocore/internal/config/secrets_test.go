@@ -35,6 +35,8 @@ func TestKeysFromEverySource(t *testing.T) {
 		"YAML":     {File: yamlFile(t, "otlp_http:\n  auth:\n    api_keys: [other, "+hush+"]\n")},
 		"variable": {Env: map[string]string{"OTLP_OTLP_HTTP_AUTH_API_KEYS": "other," + hush}},
 		"values":   {Values: under("otlp_http.auth.api_keys", []any{hush})},
+		"flags":    {Set: []string{"otlp_http.auth.api_keys=other," + hush}},
+		"JSON":     {Set: []string{`otlp_http.auth.api_keys=["` + hush + `"]`}},
 		"strings":  {Values: under("otlp_http.auth.api_keys", []string{hush})},
 		"file":     {Values: under("otlp_http.auth.api_keys_file", file)},
 		"over":     {File: yamlFile(t, "otlp_http: {auth: {api_keys: [x]}}"), Values: under("otlp_http.auth.api_keys", []any{hush})},
@@ -72,6 +74,12 @@ func TestFaultsTellNoKeys(t *testing.T) {
 		{notTold, Sources{Values: under(key, []any{hush, 5})}},
 		{notTold, Sources{Values: under(key, []any{json.Number("123456789")})}},
 		{notTold, Sources{File: yamlFile(t, "otlp_http: {auth: {api_keys: 123456789}}")}},
+		{notTold, Sources{Set: []string{key + "=[" + hush}}},
+		{notTold, Sources{Set: []string{key + "={\"" + hush + "\":1}"}}},
+		{notTold, Sources{File: yamlFile(t, "otlp_http: {auth: {api_keys: 0123456789}}")}},
+		{notTold, Sources{File: yamlFile(t, "otlp_http: {auth: {api_keys: [01234567]}}")}},
+		{"otlp_http.auth: *** is not a mapping of settings", Sources{Set: []string{"otlp_http.auth=" + hush}}},
+		{key + "[0]: is empty", Sources{Set: []string{key + "="}}},
 		{"otlp_http.auth: *** is not a mapping of settings", Sources{Values: under("otlp_http.auth", hush)}},
 		{"otlp_http.auth: *** is not a mapping of settings", Sources{Values: under("otlp_http.auth", []any{hush})}},
 		{"otlp_http.auth.api_key: unknown key; did you mean otlp_http.auth.api_keys?", Sources{Values: under("otlp_http.auth.api_key", hush)}},
@@ -98,7 +106,7 @@ func TestFaultsTellNoKeys(t *testing.T) {
 		_, _, err := Load(tt.sources)
 		if err == nil || fault.KindOf(err) != fault.Config || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %s", err, tt.want)
-		} else if text := err.Error(); strings.Contains(text, hush) || strings.Contains(text, "123456789") {
+		} else if text := err.Error(); strings.Contains(text, hush) || strings.Contains(text, "1234567") {
 			t.Errorf("told: %s", text)
 		}
 	}

@@ -36,7 +36,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func settings() config.Config {
 	c := config.Default()
 	c.OutputDir, c.WriteIntervalSecs = "/out", 3600
-	c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled = false, false
+	c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Health.Enabled, c.Metrics.Enabled = false, false, false, false
 	c.Queue.MaxBytes = 1 << 20
 	return c
 }
@@ -479,7 +479,7 @@ func TestDamagedJournal(t *testing.T) {
 	for _, entry := range entries {
 		if entry.IsDir() {
 			change(t, disk, only(t, disk, ".journal/"+entry.Name(), ".seg"), func(data []byte) (int64, []byte) {
-				return int64(len(data)) - 8, []byte{0xff, 0xff, 0xff, 0xff}
+				return int64(bytes.LastIndexByte(data, 'd')), []byte{0xff}
 			})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
@@ -52,7 +53,7 @@ func (d *doctor) journals() error {
 	return nil
 }
 
-// journal looks at one. Of a living one's damage only what is not at its tail means something.
+// journal looks at one.
 func (d *doctor) journal(path, writer string) {
 	sum := Journal{Writer: writer, Alive: d.alive[writer], Unread: map[string]int{}}
 	reader, err := journal.Look(d.disk, path, d.log)
@@ -80,10 +81,11 @@ func (d *doctor) journal(path, writer string) {
 			sum.Unread[record.Signal.String()]++
 		}
 	}
-	for _, one := range reader.Damage() {
-		if sum.Alive && one.Tail {
-			continue
-		}
+	damage := reader.Damage()
+	if sum.Alive && len(damage) > 0 {
+		damage = d.lasting(path, damage)
+	}
+	for _, one := range damage {
 		problem := fmt.Sprintf("damaged at %d, %d bytes: %s", one.Offset, one.Bytes, one.Reason)
 		d.found(severity(sum.Alive), filepath.Join(path, one.Segment), problem, unless(sum.Alive, "kept in "+writer+".damaged when the journal is adopted"), nil)
 	}
@@ -96,6 +98,26 @@ func (d *doctor) journal(path, writer string) {
 		d.found(Error, path, problem, "adopt it, as the next start of a node would", func() error { return d.adopt(path, writer) })
 	}
 	d.report.Journals = append(d.report.Journals, sum)
+}
+
+// lasting is the damage of a living writer's journal that is there at a second look too: a segment
+// that was just written or removed at the first one is another by then.
+func (d *doctor) lasting(path string, damage []journal.Damage) (left []journal.Damage) {
+	reader, err := journal.Look(d.disk, path, d.log)
+	if err != nil {
+		return nil
+	}
+	defer reader.Close()
+	for err == nil {
+		_, err = reader.Next()
+	}
+	again := reader.Damage()
+	for _, one := range damage {
+		if !one.Tail && slices.Contains(again, one) {
+			left = append(left, one)
+		}
+	}
+	return left
 }
 
 func severity(harmless bool) string {

@@ -39,6 +39,17 @@ const (
 	BadHandle
 )
 
+// Kinds is how many there are.
+const Kinds = int(BadHandle) + 1
+
+var kindNames = [Kinds]string{
+	Internal: "internal", Invalid: "invalid", TooLarge: "too_large", Unsupported: "unsupported", Unauthenticated: "unauthenticated",
+	Overloaded: "overloaded", Closed: "closed", Timeout: "timeout", Config: "config", IO: "io", BadHandle: "bad_handle",
+}
+
+// String is the kind's name in logs and metrics.
+func (k Kind) String() string { return kindNames[k] }
+
 // Error is a fault with its place. A nested Error's text is not repeated by the outer one.
 type Error struct {
 	Kind  Kind

@@ -36,7 +36,13 @@ func TestTable(t *testing.T) {
 		t.Fatalf("%d kinds are tested, the table has %d", len(kinds), len(table))
 	}
 	seen := map[int32]bool{ABIOk: true}
+	names := map[string]bool{"": true}
 	for _, tt := range kinds {
+		if name := tt.kind.String(); names[name] {
+			t.Errorf("kind %d has no name of its own, %q", uint8(tt.kind), name)
+		} else {
+			names[name] = true
+		}
 		if g, h, a := GRPCCode(tt.kind), HTTPStatus(tt.kind), ABICode(tt.kind); g != tt.grpc || h != tt.http || a != tt.abi {
 			t.Errorf("kind %d: got %v, %d, %d; want %v, %d, %d", tt.kind, g, h, a, tt.grpc, tt.http, tt.abi)
 		}

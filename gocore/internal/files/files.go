@@ -63,6 +63,8 @@ type Options struct {
 	Cursors string
 	// Sync makes what was written durable before Write returns.
 	Sync bool
+	// Counts takes what is done, of several Writers perhaps; nil: of this one.
+	Counts *Counts
 }
 
 // Writer writes the files of one writer's id.
@@ -76,6 +78,7 @@ type Writer struct {
 	log     *slog.Logger
 	now     func() time.Time
 	signals [otlp.Count]*output
+	counts  *Counts
 }
 
 // New makes the directories below dir and tells, before any listener opens, when they
@@ -83,6 +86,10 @@ type Writer struct {
 func New(config Config, disk fsys.FS, dir string, o Options, log *slog.Logger, now func() time.Time) (*Writer, error) {
 	w := &Writer{
 		config: config, disk: disk, root: Root(dir), id: o.Writer, cursors: o.Cursors, sync: o.Sync, log: log, now: now,
+		counts: o.Counts,
+	}
+	if w.counts == nil {
+		w.counts = &Counts{}
 	}
 	for _, s := range otlp.Signals {
 		encoder, err := newEncoder(config.Compression, schema.Of(s, config.Promotions()...))

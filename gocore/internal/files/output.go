@@ -54,6 +54,7 @@ func (w *Writer) writeLocked(s otlp.Signal, o *output, below uint64, bytes []byt
 		if err := o.closeLocked(); err != nil {
 			return err
 		}
+		w.counts[s].Rotations.Add(1)
 	}
 	var err error
 	if o.file == nil {
@@ -130,6 +131,7 @@ func (w *Writer) beginLocked(s otlp.Signal, o *output, bytes []byte) error {
 		_ = w.disk.Remove(hidden)
 		return err
 	}
+	w.counts[s].Files.Add(1)
 	if w.sync {
 		return w.disk.SyncDir(w.dir(s))
 	}
@@ -169,6 +171,7 @@ func (w *Writer) saveLocked(s otlp.Signal, o *output, next Cursor) error {
 	if err := w.saveCursor(s, next); err != nil {
 		return err
 	}
+	w.counts[s].Bytes.Add(uint64(next.Length - o.length))
 	o.cursor, o.length, o.pending = next, next.Length, nil
 	return nil
 }

@@ -106,11 +106,17 @@ func New(config Config, sink Sink, journal Journal, log *slog.Logger) *Ingest {
 
 // Accept takes one Export request. The body is not kept.
 func (in *Ingest) Accept(ctx context.Context, signal otlp.Signal, body []byte) error {
+	_, err := in.Take(ctx, signal, body)
+	return err
+}
+
+// Take is Accept that also tells how many items were accepted.
+func (in *Ingest) Take(ctx context.Context, signal otlp.Signal, body []byte) (items int, err error) {
 	if signal >= otlp.Count {
-		return fault.New(fault.Invalid, "accept", "unknown signal %d", signal)
+		return 0, fault.New(fault.Invalid, "accept", "unknown signal %d", signal)
 	}
 	if limit := in.maxBody; int64(len(body)) > limit {
-		return fault.New(fault.TooLarge, "accept", "the request has %d bytes, more than max_request_bytes, %d", len(body), limit)
+		return 0, fault.New(fault.TooLarge, "accept", "the request has %d bytes, more than max_request_bytes, %d", len(body), limit)
 	}
 	return in.lanes[signal].accept(ctx, body)
 }

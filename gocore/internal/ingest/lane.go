@@ -18,7 +18,7 @@ const (
 	// A batch is sealed early when it takes about this many bytes, or has this many rows:
 	// large enough to compress well, small enough for caches and to keep memory low.
 	sealBytes = 24 << 20
-	sealRows  = 1 << 15
+	sealRows  = 1 << 14
 	// A table that one giant request made larger than this is not used again: it would keep
 	// that memory for ever.
 	keepBytes = 2 * sealBytes
@@ -57,6 +57,7 @@ type lane struct {
 	quit   chan struct{}
 	done   chan struct{}
 	once   sync.Once
+	drops  drops
 
 	mu      sync.Mutex // guards what follows
 	pending []group
@@ -67,6 +68,7 @@ type lane struct {
 	below   uint64 // all records of the signal below it have reached the sink
 	advance chan struct{}
 	failure error // of the last write, nil when it went well
+	lacking int64 // what the last refused request had needed, 0 once another was admitted
 }
 
 func newLane(s otlp.Signal, config Config, sink Sink, of *Ingest, log *slog.Logger, shards int) *lane {
@@ -86,18 +88,18 @@ func (l *lane) newTable() *decode.Table {
 	return table
 }
 
-func (l *lane) accept(ctx context.Context, body []byte) error {
+func (l *lane) accept(ctx context.Context, body []byte) (items int, err error) {
 	if err := l.admit(int64(len(body))); err != nil {
-		return err
+		return 0, err
 	}
 	sh := l.take()
-	position, full, err := l.addLocked(sh, body)
+	position, items, full, err := l.addLocked(sh, body)
 	sh.mu.Unlock()
 	if err != nil {
 		if fault.KindOf(err) == fault.Overloaded {
 			l.makeRoom()
 		}
-		return err
+		return 0, err
 	}
 	if full {
 		l.seal()
@@ -105,9 +107,9 @@ func (l *lane) accept(ctx context.Context, body []byte) error {
 		l.makeRoom()
 	}
 	if position == 0 {
-		return nil
+		return items, nil
 	}
-	return l.of.journal.Wait(ctx, position)
+	return items, l.of.journal.Wait(ctx, position)
 }
 
 // makeRoom seals what gathered while the journal is half full, so that it can be written and
@@ -128,22 +130,25 @@ func (l *lane) makeRoom() {
 
 // addLocked adds a request to a shard's rows and to the journal; the shard's lock is held, so
 // that seal finds it in both or in neither. The position is 0 where there is nothing to keep.
-func (l *lane) addLocked(sh *shard, body []byte) (position uint64, full bool, err error) {
+func (l *lane) addLocked(sh *shard, body []byte) (position uint64, items int, full bool, err error) {
 	// Checked under the lock that close's flush takes: what is accepted after this line is flushed.
 	if l.closed.Load() {
-		return 0, false, &fault.Error{Kind: fault.Closed, Op: "accept", Err: errClosed}
+		return 0, 0, false, &fault.Error{Kind: fault.Closed, Op: "accept", Err: errClosed}
 	}
-	before := sh.table.Rows()
+	before, stats := sh.table.Rows(), sh.table.Stats
 	if err := l.decodeLocked(sh, body); err != nil {
-		return 0, false, err
+		return 0, 0, false, err
 	}
-	if l.of.journal != nil && sh.table.Rows() > before {
+	if items = sh.table.Rows() - before; l.of.journal != nil && items > 0 {
 		if position, err = l.of.journal.Append(l.signal, body); err != nil {
 			sh.table.Undo()
-			return 0, false, err
+			return 0, 0, false, err
 		}
 	}
-	return position, sh.table.Size() >= sealBytes || sh.table.Rows() >= sealRows, nil
+	if sh.table.Stats != stats {
+		l.drops.add(stats, sh.table.Stats)
+	}
+	return position, items, sh.table.Size() >= sealBytes || sh.table.Rows() >= sealRows, nil
 }
 
 // decodeLocked adds a request to a shard's rows; the shard's lock is held.
@@ -169,12 +174,18 @@ func (l *lane) decodeLocked(sh *shard, body []byte) (err error) {
 func (l *lane) admit(bytes int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.bytes > 0 && l.bytes+bytes > l.config.MaxPendingBytes {
+	if l.fullLocked(bytes) {
+		l.lacking = bytes
 		cause := fault.New(fault.Overloaded, "accept", "the queue of %s is full", l.signal)
 		cause.RetryAfter = retryAfter
 		return cause
 	}
+	l.lacking = 0
 	return nil
+}
+
+func (l *lane) fullLocked(bytes int64) bool {
+	return l.bytes > 0 && l.bytes+bytes > l.config.MaxPendingBytes
 }
 
 // take locks the first free shard, or waits for the last.

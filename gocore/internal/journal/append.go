@@ -2,7 +2,6 @@ package journal
 
 import (
 	"errors"
-	"hash/crc32"
 	"io/fs"
 	"time"
 
@@ -28,7 +27,7 @@ func (j *Journal) Append(signal otlp.Signal, body []byte) (uint64, error) {
 	if err := j.check(signal, body); err != nil {
 		return 0, err
 	}
-	head := recordHead{length: int64(len(body)), signal: signal, sum: crc32.Checksum(body, castagnoli)}
+	head := recordHead{length: int64(len(body)), signal: signal, sum: checksum(body)}
 	position, err := j.append(head, body)
 	if err != nil && fault.KindOf(err) == fault.Overloaded && j.cut(0) {
 		j.reap()
@@ -41,7 +40,7 @@ func (j *Journal) check(signal otlp.Signal, body []byte) error {
 	if signal >= otlp.Count {
 		return fault.New(fault.Invalid, "append to the journal", "unknown signal %d", signal)
 	}
-	if most := min(MaxRecord, j.config.MaxBytes-headerSize-recordHeader); int64(len(body)) > most {
+	if most := min(MaxRecord, (j.config.MaxBytes-headerSize)&^(alignment-1)-recordSize(0)); int64(len(body)) > most {
 		return fault.New(fault.TooLarge, "append to the journal", "%d bytes: at most %d can be taken", len(body), most)
 	}
 	return nil
@@ -53,21 +52,22 @@ func (j *Journal) append(head recordHead, body []byte) (uint64, error) {
 	if j.closed {
 		return 0, &fault.Error{Kind: fault.Closed, Op: "append to the journal", Err: errClosed}
 	}
-	if err := j.readyLocked(recordHeader + head.length); err != nil {
+	size := recordSize(head.length)
+	if err := j.readyLocked(size); err != nil {
 		return 0, err
 	}
 	s := j.active
 	head.position = j.next.Add(1) - 1
-	offset := align(s.end)
-	if err := j.writeLocked(s, offset, head, body); err != nil {
-		j.grownLocked(s, offset+recordHeader+head.length)
+	if err := j.writeLocked(s, head, body); err != nil {
+		j.grownLocked(s, s.end+size)
 		j.abandonLocked(s)
 		return 0, j.failedLocked(&fault.Error{Kind: fault.IO, Op: "append to the journal", Err: err})
 	}
-	s.last, s.end = head.position, offset+recordHeader+head.length
+	s.last, s.end = head.position, s.end+size
 	j.grownLocked(s, s.end)
 	j.stats.Records++
 	j.stats.Bytes += uint64(head.length)
+	j.lacking = 0
 	if j.writing.end() {
 		j.log.Info("appending to the journal goes on")
 	}
@@ -80,21 +80,28 @@ func (j *Journal) readyLocked(need int64) error {
 		return err
 	}
 	s := j.active
-	roll := s == nil || s.last != 0 && align(s.end)+need > j.config.SegmentBytes
-	room := j.config.MaxBytes - j.size
-	if roll && room < need+headerSize || !roll && room < align(s.end)-s.end+need {
-		j.stats.Refused++
-		full := fault.New(fault.Overloaded, "append to the journal", "it holds %d of %d bytes", j.size, j.config.MaxBytes)
-		full.RetryAfter = retryAfter
-		return full
+	roll := s == nil || s.last != 0 && s.end+need > j.config.SegmentBytes
+	if !j.roomLocked(roll, need) {
+		j.lacking = need + headerSize
+		return j.fullLocked()
 	}
 	if !roll {
 		return nil
 	}
 	if s != nil {
+		if s.rest > j.config.SegmentBytes/wasteShare {
+			j.trimLocked(s)
+		}
 		j.sealLocked(s)
 	}
-	return j.beginLocked()
+	return j.beginLocked(need)
+}
+
+func (j *Journal) fullLocked() error {
+	j.stats.Refused++
+	full := fault.New(fault.Overloaded, "append to the journal", "it holds %d of %d bytes", j.size.Load(), j.config.MaxBytes)
+	full.RetryAfter = retryAfter
+	return full
 }
 
 // pausedLocked is the last error until it is time to try again.
@@ -112,9 +119,16 @@ func (j *Journal) pausedLocked() error {
 	return err
 }
 
-// beginLocked makes a new active segment.
-func (j *Journal) beginLocked() error {
-	h := segmentHeader{salt: newSalt(), first: j.next.Load(), prevSalt: j.tail.salt, prevEnd: j.tail.end}
+// beginLocked makes a new active segment that has room for that many bytes.
+func (j *Journal) beginLocked(need int64) error {
+	h := segmentHeader{first: j.next.Load(), prevSalt: j.tail.salt, prevEnd: j.tail.end}
+	if j.reuseLocked(h) {
+		return nil
+	}
+	if !j.roomLocked(true, need) {
+		return j.fullLocked()
+	}
+	h.salt = newSalt()
 	s, err := createSegment(j.disk, j.dir, j.config.FileMode, h)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = j.remakeLocked(); err == nil {
@@ -125,34 +139,48 @@ func (j *Journal) beginLocked() error {
 		return j.failedLocked(&fault.Error{Kind: fault.IO, Op: "begin a journal segment", Err: err})
 	}
 	j.active, j.segments = s, append(j.segments, s)
-	j.size += s.disk
+	j.size.Add(s.disk)
 	return nil
 }
 
-// writeLocked puts header and body into one write where copying is cheaper than a second one.
-func (j *Journal) writeLocked(s *segment, offset int64, head recordHead, body []byte) error {
-	copied := min(len(body), scratchBytes)
+// writeLocked puts a record at the end of a segment, from its first byte to its last: so the mark
+// is there only if all is. It is one write where copying is cheaper than more of them.
+func (j *Journal) writeLocked(s *segment, head recordHead, body []byte) error {
+	copied := body
 	if len(body) > scratchBytes {
-		copied = 0
+		copied = nil
 	}
-	if need := recordHeader + copied; cap(j.scratch) < need {
-		j.scratch = make([]byte, max(need, min(2*need, recordHeader+scratchBytes)))
+	begin := recordHeader + len(copied)
+	need := begin + int(align(head.length)-head.length) + markSize
+	if cap(j.scratch) < need {
+		j.scratch = make([]byte, max(need, min(2*need, int(recordSize(scratchBytes)))))
 	}
-	b := j.scratch[:recordHeader+copied]
+	b := j.scratch[:need]
 	head.put(b, s.salt)
-	copy(b[recordHeader:], body[:copied])
-	if _, err := s.file.WriteAt(b, offset); err != nil || copied == len(body) {
+	copy(b[recordHeader:], copied)
+	putMark(b[begin:], s.salt)
+	if len(copied) == len(body) {
+		_, err := s.file.WriteAt(b, s.end)
 		return err
 	}
-	_, err := s.file.WriteAt(body, offset+recordHeader)
-	return err
+	at := s.end
+	for _, part := range [][]byte{b[:begin], body, b[begin:]} {
+		if _, err := s.file.WriteAt(part, at); err != nil {
+			return err
+		}
+		at += int64(len(part))
+	}
+	return nil
 }
 
 // grownLocked counts what a segment takes; of a write that failed all may be there.
 func (j *Journal) grownLocked(s *segment, size int64) {
-	if size > s.disk {
-		j.size += size - s.disk
+	if grown := size - s.disk; grown > 0 {
+		j.size.Add(grown)
 		s.disk = size
+		over := min(grown, s.rest)
+		s.rest -= over
+		j.spare -= over
 	}
 }
 
@@ -179,6 +207,7 @@ func (j *Journal) sealLocked(s *segment) {
 // abandonLocked is sealLocked after an error. A segment without records is not kept: a full
 // disk would gather one each time that it is tried.
 func (j *Journal) abandonLocked(s *segment) {
+	s.spoiled = true
 	if s.last != 0 {
 		j.sealLocked(s)
 		return
@@ -189,7 +218,8 @@ func (j *Journal) abandonLocked(s *segment) {
 		return
 	}
 	j.active, j.segments = nil, j.segments[:len(j.segments)-1]
-	j.size -= s.disk
+	j.size.Add(-s.disk)
+	j.spare -= s.rest
 }
 
 // closeSealedLocked closes a file as soon as nothing is written or synced in it any more.

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
@@ -120,7 +121,7 @@ type goal struct {
 }
 
 func (j *Journal) commit() {
-	goals := j.takeOff()
+	goals, spares := j.takeOff()
 	unnamed := false
 	for i := range goals {
 		g := &goals[i]
@@ -129,16 +130,20 @@ func (j *Journal) commit() {
 		g.took = time.Since(begin)
 		unnamed = unnamed || !g.named
 	}
+	var named error
 	if unnamed {
-		j.nameAll(goals)
+		named = j.nameAll(goals)
+	} else {
+		spares = nil
 	}
 	j.land(goals)
+	j.settleSpares(spares, named)
 	j.reap()
 }
 
 // takeOff makes the coming round fly. It notes how far each segment goes before any is synced:
 // what is appended from now on waits for the next round.
-func (j *Journal) takeOff() []goal {
+func (j *Journal) takeOff() ([]goal, []*spare) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.flying, j.coming = j.coming, newRound()
@@ -150,17 +155,18 @@ func (j *Journal) takeOff() []goal {
 			goals = append(goals, goal{segment: s, position: s.last, end: s.end, named: s.named})
 		}
 	}
-	return goals
+	return goals, slices.Clone(j.spares)
 }
 
-// nameAll makes the names of new segments durable.
-func (j *Journal) nameAll(goals []goal) {
+// nameAll makes the names of new segments durable, and that spares have lost theirs.
+func (j *Journal) nameAll(goals []goal) error {
 	err := j.disk.SyncDir(j.dir)
 	for i := range goals {
 		if g := &goals[i]; !g.named {
 			g.err = errors.Join(g.err, err)
 		}
 	}
+	return err
 }
 
 // land notes the verdicts and wakes who waits for them.
@@ -180,6 +186,7 @@ func (j *Journal) settleLocked(g goal) {
 	j.stats.Syncs++
 	j.stats.SyncTime += g.took
 	j.stats.LastSync = g.took
+	j.syncSeconds.Observe(g.took.Seconds())
 	if g.err != nil {
 		j.stats.SyncFailed++
 		j.unsyncedLocked(s, &fault.Error{Kind: fault.IO, Op: "sync the journal", Err: g.err})

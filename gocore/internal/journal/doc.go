@@ -11,6 +11,7 @@
 //
 //	<root>/<writer>.lock                                held by the owner, or by who reads
 //	<root>/<writer>/<first position>-<salt>.seg         both as 16 hexadecimal digits
+//	<root>/<writer>/*.free                              files of released segments, read by nobody
 //	<root>/<writer>.damaged/                            what Remove found damaged and kept
 //
 // The lock file is beside the directory, so that no directory is seen without a lock.
@@ -18,19 +19,20 @@
 // # Format
 //
 // A segment is a header and records, all integers little-endian. Records begin at multiples
-// of 8; the bytes in between are zeros.
+// of 8 and end in a mark, which is aligned as well, by zeros.
 //
 //	0       4       8      12      16      20      24      28      32
 //	├───────┴───────┼───────┼───────┼───────┴───────┼───────┴───────┤
 //	│ "otlpjrnl"    │version│ crc   │ salt          │ first position│   segment header,
 //	├───────────────┼───────┴───────┼───────────────┴───────────────┤   64 bytes in each
-//	│ salt of the   │ end of the    │ zeros                         │   version
-//	│ one before    │ one before    │                               │
+//	│ salt of the   │ end of the    │ length of the │ zeros         │   version
+//	│ one before    │ one before    │ file before   │               │
 //	├───────────────┼───────────────┼───────┬─┬─────┬───────┬───────┤
 //	│ salt          │ position      │length │s│zeros│bodycrc│ crc   │   record header,
 //	├───────────────┴───────────────┴───────┴─┴─────┴───────┴───────┤   s: the signal
-//	│ body: length bytes ...                                        │
-//	└───────────────────────────────────────────────────────────────┘
+//	│ body: length bytes ...                        ┌───────────────┤
+//	│                                               │ mark: ^salt   │
+//	└───────────────────────────────────────────────┴───────────────┘
 //
 // Checksums are CRC-32C: the segment header's of its other 60 bytes, the record header's of
 // the 28 before it, bodycrc of the body. With a header checksum of its own a record's length
@@ -46,6 +48,19 @@
 // which was never acknowledged. The last segment has no such witness. There a record that the
 // file ends in, or zeros, are an append that did not finish; all else is damage, if perhaps
 // of records that were never synced.
+//
+// # Recycled files
+//
+// The file of a released segment is written over by a later one, see spare.go. Up to the length
+// that it had then, which the header tells, the last segment may go on with what the file held
+// before. That is never taken for records, since it has another salt. Nor is it taken for damage:
+// a record is written from its first byte to its mark, so below a mark all was written, and
+// what no header and no mark follows was not written to its end. Only where a record's header or
+// body is destroyed together with its mark, and nothing follows, that is taken for an append that
+// did not finish.
+//
+// A loss of power may leave the new name with the old header, or the other way round: the later of
+// both counts.
 //
 // # Failures
 //

@@ -18,6 +18,7 @@ const (
 	version      = 1
 	headerSize   = 64
 	recordHeader = 32
+	markSize     = 8
 	alignment    = 8
 	suffix       = ".seg"
 
@@ -33,15 +34,23 @@ var (
 	errHeader  = errors.New("the segment header is damaged")
 )
 
+func checksum(body []byte) uint32 { return crc32.Checksum(body, castagnoli) }
+
 // align is the next offset at which a record may begin.
 func align(offset int64) int64 { return (offset + alignment - 1) &^ (alignment - 1) }
 
-// newSalt is random and not 0, which stands for no segment.
+// recordSize is what a record with a body of that length takes, with its mark.
+func recordSize(length int64) int64 { return recordHeader + align(length) + markSize }
+
+// usable tells whether a salt is one: 0 stands for no segment, and a mark of zeros would be everywhere.
+func usable(salt uint64) bool { return salt != 0 && ^salt != 0 }
+
+// newSalt is random.
 func newSalt() uint64 {
 	var b [8]byte
 	for {
 		_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-		if salt := binary.LittleEndian.Uint64(b[:]); salt != 0 {
+		if salt := binary.LittleEndian.Uint64(b[:]); usable(salt) {
 			return salt
 		}
 	}
@@ -54,6 +63,7 @@ type segmentHeader struct {
 	// The segment before: its salt, 0 for none, and how far it is good.
 	prevSalt uint64
 	prevEnd  int64
+	former   int64 // how long the file was already: up to there it may hold records of another life
 }
 
 func (h segmentHeader) encode() []byte {
@@ -65,6 +75,7 @@ func (h segmentHeader) encode() []byte {
 	le.PutUint64(b[24:], h.first)
 	le.PutUint64(b[32:], h.prevSalt)
 	le.PutUint64(b[40:], uint64(h.prevEnd))
+	le.PutUint64(b[48:], uint64(h.former))
 	le.PutUint32(b[12:], headerSum(b))
 	return b
 }
@@ -85,9 +96,9 @@ func decodeSegment(b []byte) (segmentHeader, error) {
 	}
 	h := segmentHeader{
 		salt: le.Uint64(b[16:]), first: le.Uint64(b[24:]),
-		prevSalt: le.Uint64(b[32:]), prevEnd: int64(le.Uint64(b[40:])),
+		prevSalt: le.Uint64(b[32:]), prevEnd: int64(le.Uint64(b[40:])), former: int64(le.Uint64(b[48:])),
 	}
-	if h.salt == 0 || h.prevEnd < 0 {
+	if !usable(h.salt) || h.prevEnd < 0 || h.former < 0 {
 		return segmentHeader{}, errHeader
 	}
 	return h, nil
@@ -110,7 +121,7 @@ func parseName(name string) (segmentHeader, bool) {
 		return segmentHeader{}, false
 	}
 	salt, err := strconv.ParseUint(base[digits+1:], 16, 64)
-	return segmentHeader{first: first, salt: salt}, err == nil && salt != 0
+	return segmentHeader{first: first, salt: salt}, err == nil && usable(salt)
 }
 
 // recordHead is what a record begins with.
@@ -130,6 +141,13 @@ func (h recordHead) put(b []byte, salt uint64) {
 	le.PutUint32(b[20:], uint32(h.signal)) // a byte and three zeros
 	le.PutUint32(b[24:], h.sum)
 	le.PutUint32(b[28:], crc32.Checksum(b[:28], castagnoli))
+}
+
+// putMark ends a record: zeros up to the last markSize bytes of b, which tell that all before
+// them was written.
+func putMark(b []byte, salt uint64) {
+	clear(b)
+	binary.LittleEndian.PutUint64(b[len(b)-markSize:], ^salt)
 }
 
 // decodeRecord reads a record header, if that is what b begins with.

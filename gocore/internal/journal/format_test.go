@@ -9,7 +9,7 @@ import (
 
 // TestLayout pins every byte of both headers.
 func TestLayout(t *testing.T) {
-	header := segmentHeader{salt: 0x1112131415161718, first: 7, prevSalt: 0x2122232425262728, prevEnd: 0x1000}
+	header := segmentHeader{salt: 0x1112131415161718, first: 7, prevSalt: 0x2122232425262728, prevEnd: 0x1000, former: 0x2000}
 	var record [recordHeader]byte
 	recordHead{position: 9, length: 0x0A0B, signal: 2, sum: 0xCAFEBABE}.put(record[:], header.salt)
 	for _, tt := range []struct {
@@ -18,8 +18,8 @@ func TestLayout(t *testing.T) {
 		want string
 	}{
 		{"segment", header.encode(), "" +
-			"6f746c706a726e6c 01000000 f523189c 1817161514131211 0700000000000000" +
-			"2827262524232221 0010000000000000 0000000000000000 0000000000000000"},
+			"6f746c706a726e6c 01000000 99ef1555 1817161514131211 0700000000000000" +
+			"2827262524232221 0010000000000000 0020000000000000 0000000000000000"},
 		{"record", record[:], "1817161514131211 0900000000000000 0b0a0000 02 000000 bebafeca 73f9a1bc"},
 	} {
 		if got := hex.EncodeToString(tt.got); got != strings.ReplaceAll(tt.want, " ", "") {
@@ -52,6 +52,8 @@ func TestSegmentHeader(t *testing.T) {
 		{"short", good, func(b []byte) []byte { return b[:headerSize-1] }, errHeader},
 		{"nothing", good, func([]byte) []byte { return nil }, errHeader},
 		{"a flipped version is damage", good, func(b []byte) []byte { b[8]++; return b }, errHeader},
+		{"the salt whose mark is zeros", segmentHeader{salt: 1<<64 - 1}, func(b []byte) []byte { return b }, errHeader},
+		{"a former life of less than nothing", segmentHeader{salt: 1, former: -1}, func(b []byte) []byte { return b }, errHeader},
 		{"no salt", segmentHeader{first: 1}, func(b []byte) []byte { return b }, errHeader},
 		{"an end before the beginning", segmentHeader{salt: 1, prevEnd: -1}, func(b []byte) []byte { return b }, errHeader},
 	}

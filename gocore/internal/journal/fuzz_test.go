@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
@@ -28,6 +29,17 @@ func FuzzReader(f *testing.F) {
 	f.Add(names[0], contents[0][:200], names[1], contents[1][headerSize:])
 	f.Add(names[2], bytes.Repeat(contents[2], 3), names[1], []byte{})
 	f.Add("a.seg", make([]byte, 100), names[1], append(bytes.Clone(contents[1]), make([]byte, 5000)...))
+	used, j, _ := recycled(f, 96)
+	noError(f, j.Close())
+	over := segments(f, used, where)
+	first, err := fsys.ReadFile(used, over[0])
+	noError(f, err)
+	second, err := fsys.ReadFile(used, over[1])
+	noError(f, err)
+	f.Add(filepath.Base(over[0]), first, filepath.Base(over[1]), second)
+	f.Add(filepath.Base(over[0]), second, filepath.Base(over[1]), second)
+	f.Add(filepath.Base(over[0]), first, filepath.Base(over[1]), slices.Concat(contents[0][:100], second[100:]))
+	f.Add(filepath.Base(over[1]), contents[0], "later.seg", slices.Concat(second[:250], contents[0][250:]))
 	f.Fuzz(func(t *testing.T, name1 string, content1 []byte, name2 string, content2 []byte) {
 		disk := memfs.New()
 		noError(t, fsys.MkdirAll(disk, where, 0o700))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs"
 )
 
 var (
@@ -27,6 +28,9 @@ type Journal struct {
 	dir    string
 	log    *slog.Logger
 	next   atomic.Uint64 // written under mu only
+	size   atomic.Int64  // likewise
+
+	syncSeconds *obs.Histogram
 
 	wake     chan struct{} // something waits for a sync
 	quit     chan struct{} // closed: no more syncs but a last one
@@ -44,7 +48,8 @@ type Journal struct {
 	active   *segment   // the last of segments, nil: the next append makes one
 	segments []*segment // oldest first
 	tail     tail
-	size     int64
+	spares   []*spare
+	spare    int64  // bytes on disk that hold nothing: spares, and what a segment has not reached yet
 	released uint64 // all below may go
 	lost     uint64 // the last position that a failed sync took
 	scratch  []byte
@@ -53,6 +58,7 @@ type Journal struct {
 	retryAt  time.Time // until then appends fail with writing's or syncing's error
 	flying   *round    // being synced, nil when nothing is
 	coming   *round    // the next one
+	lacking  int64     // what the last refused append had needed, 0 once another went well
 	stats    Stats
 }
 
@@ -62,18 +68,23 @@ type tail struct {
 	end  int64
 }
 
-// Stats are counts since Create.
+// Stats are counts since Create, and how things stand.
 type Stats struct {
 	Records  uint64 // appended
 	Bytes    uint64 // of their bodies
 	Failed   uint64 // appends refused after an I/O error
 	Refused  uint64 // appends refused because the journal was full
 	Segments int    // present now
+	Recycled uint64 // segments that took over a file
 
 	Syncs      uint64 // of files
 	SyncFailed uint64
 	SyncTime   time.Duration // of all syncs
 	LastSync   time.Duration
+
+	Failure   error     // why nothing can be appended at present, nil when the last try went well
+	LastTried time.Time // when Failure was met last
+	Full      bool      // the append that was refused last would be refused again
 }
 
 // Create makes a journal in a directory that must not exist yet, and takes its lock.
@@ -86,7 +97,7 @@ func Create(disk fsys.FS, dir string, c Config, log *slog.Logger) (*Journal, err
 	j := &Journal{
 		config: c, disk: disk, dir: dir, log: log.With("journal", dir), lock: lock,
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-		coming: newRound(), released: 1,
+		coming: newRound(), released: 1, syncSeconds: obs.NewHistogram(obs.Seconds()...),
 	}
 	j.next.Store(1)
 	if c.Sync {
@@ -100,14 +111,11 @@ func Create(disk fsys.FS, dir string, c Config, log *slog.Logger) (*Journal, err
 // Next is the position that the next record will get.
 func (j *Journal) Next() uint64 { return j.next.Load() }
 
-// Size is the bytes on disk.
-func (j *Journal) Size() int64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.size
-}
+// Size is the bytes that only Release gives back. What is kept on disk beyond, to be written over,
+// goes when there is no room for more.
+func (j *Journal) Size() int64 { return j.size.Load() }
 
-// Capacity is the bound of Size.
+// Capacity is the bound of Size, and of what is on disk.
 func (j *Journal) Capacity() int64 { return j.config.MaxBytes }
 
 // Stats are the counts as of now.
@@ -116,8 +124,27 @@ func (j *Journal) Stats() Stats {
 	defer j.mu.Unlock()
 	s := j.stats
 	s.Segments = len(j.segments)
+	s.Failure = cmp.Or(j.writing.err, j.syncing.err)
+	if s.Failure != nil {
+		s.LastTried = j.retryAt.Add(-retryInterval)
+	}
+	s.Full = j.lacking > 0 && j.obtainableLocked() < j.lacking
 	return s
 }
+
+// obtainableLocked is what an append could have after it removed what was released and the spares.
+func (j *Journal) obtainableLocked() int64 {
+	room := j.config.MaxBytes - j.size.Load()
+	for _, s := range j.segments {
+		if s.last != 0 && s.last < j.released {
+			room += s.disk
+		}
+	}
+	return room
+}
+
+// SyncSeconds is how long syncs of files took.
+func (j *Journal) SyncSeconds() obs.Buckets { return j.syncSeconds.Buckets() }
 
 // Close refuses what comes from now on, syncs what was appended if Config.Sync says so, and
 // lets go of the journal, which stays on disk. It may be called twice, and tells each time

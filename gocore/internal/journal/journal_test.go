@@ -193,9 +193,9 @@ func TestRefused(t *testing.T) {
 	j := create(t, memfs.New(), Config{MaxBytes: 1000})
 	_, err := j.Append(otlp.Count, nil)
 	wantError(t, err, fault.Invalid, nil)
-	_, err = j.Append(otlp.Logs, make([]byte, 1000-headerSize-recordHeader+1))
+	_, err = j.Append(otlp.Logs, make([]byte, 1000-headerSize-int(recordSize(0))+1))
 	wantError(t, err, fault.TooLarge, nil)
-	_, err = j.Append(otlp.Logs, make([]byte, 1000-headerSize-recordHeader))
+	_, err = j.Append(otlp.Logs, make([]byte, 1000-headerSize-int(recordSize(0))))
 	noError(t, err)
 	if j.Size() != j.Capacity() {
 		t.Errorf("size %d of %d", j.Size(), j.Capacity())
@@ -208,7 +208,7 @@ func TestRefused(t *testing.T) {
 	if j.Next() != 2 {
 		t.Errorf("a refused record took a position: next is %d", j.Next())
 	}
-	if s := j.Stats(); s.Refused != 1 || s.Records != 1 || s.Bytes != 904 || s.Segments != 1 {
+	if s := j.Stats(); s.Refused != 1 || s.Records != 1 || s.Bytes != 896 || s.Segments != 1 {
 		t.Errorf("stats: %+v", s)
 	}
 	noError(t, j.Close())
@@ -241,7 +241,7 @@ func TestFullUntilReleased(t *testing.T) {
 // TestRelease: whole segments go, oldest first; an idle journal shrinks.
 func TestRelease(t *testing.T) {
 	disk := memfs.New()
-	j := create(t, disk, Config{SegmentBytes: 64 + 3*136}) // three records each
+	j := create(t, disk, Config{SegmentBytes: 64 + 3*144}) // three records each
 	for id := uint64(1); id <= 10; id++ {
 		put(t, j, id, 100)
 	}
@@ -251,7 +251,7 @@ func TestRelease(t *testing.T) {
 		segments int
 	}{{0, 4}, {3, 4}, {4, 3}, {5, 3}, {8, 2}, {6, 2}, {10, 1}, {11, 1}, {99, 1}} {
 		j.Release(tt.below)
-		if got := len(segments(t, disk, where)); got != tt.segments || j.Stats().Segments != got {
+		if got := len(withSuffix(t, disk, suffix)); got != tt.segments || j.Stats().Segments != got {
 			t.Errorf("below %d: %d segments, want %d", tt.below, got, tt.segments)
 		}
 	}
@@ -261,7 +261,7 @@ func TestRelease(t *testing.T) {
 	put(t, j, 11, 100)
 	put(t, j, 12, 100)
 	j.Release(13) // now the active one is worth cutting
-	if size := j.Size(); size != 0 || len(segments(t, disk, where)) != 0 {
+	if size := j.Size(); size != 0 || len(withSuffix(t, disk, suffix)) != 0 {
 		t.Errorf("size %d", size)
 	}
 	if position := put(t, j, 13, 100); position != 13 {

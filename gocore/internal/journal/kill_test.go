@@ -12,6 +12,9 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 )
 
+// keptByKilled is how many records the process does not release.
+const keptByKilled = 10
+
 const killVariable = "OTLP_ARROW_TEST_JOURNAL"
 
 // TestHelperWriter is the process that killed starts and ends; by itself it does nothing.
@@ -24,6 +27,7 @@ func TestHelperWriter(t *testing.T) {
 	noError(t, err)
 	for id := uint64(1); ; id++ {
 		put(t, j, id, int(id%5)*50_000)
+		j.Release(max(id, keptByKilled) - keptByKilled)
 		fmt.Println(id)
 	}
 }

@@ -164,7 +164,7 @@ func removeDir(disk fsys.FS, dir string) error {
 	return disk.SyncDir(filepath.Dir(dir)) // or it would come back, and be stored twice
 }
 
-// removeFiles removes the segments that are not to be kept and then, unless there are some,
+// removeFiles removes the spares, the segments that are not to be kept and then, unless there are some,
 // all else.
 func removeFiles(disk fsys.FS, dir string, keep map[string]bool) error {
 	entries, err := disk.ReadDir(dir)
@@ -174,7 +174,8 @@ func removeFiles(disk fsys.FS, dir string, keep map[string]bool) error {
 	var others []string
 	for _, entry := range entries {
 		path := filepath.Join(dir, entry.Name())
-		if !strings.HasSuffix(entry.Name(), suffix) {
+		ext := filepath.Ext(entry.Name())
+		if ext != suffix && ext != spareSuffix {
 			others = append(others, path)
 		} else if !keep[entry.Name()] {
 			if err := removeFile(disk, path); err != nil {

@@ -102,6 +102,10 @@ func (r *Reader) list() error {
 			r.note(Damage{Segment: s.name, Bytes: s.size, Reason: reasonNameless})
 			continue
 		}
+		// A loss of power may undo the first of two renames only: then a file has two names.
+		if s.sound && slices.ContainsFunc(r.sources, func(o source) bool { return o.salt == s.salt }) {
+			continue
+		}
 		r.sources = append(r.sources, s)
 	}
 	slices.SortStableFunc(r.sources, byFirst)
@@ -157,14 +161,14 @@ func (r *Reader) open() error {
 	r.file = file
 	r.scan = &scanner{
 		window: window{file: file, size: info.Size()}, name: s.name, salt: s.salt,
-		offset: headerSize, end: s.end, report: r.note,
+		offset: headerSize, end: s.end, former: s.former, report: r.note,
 	}
 	// What is missing before the first record was released.
 	if s.gap > 0 && r.last != 0 && s.first > r.last+1 {
 		r.note(Damage{Segment: s.name, Bytes: s.gap, Reason: reasonMissing})
 	}
-	if begun := s.end > headerSize || s.size >= headerSize; begun && !s.sound {
-		r.scan.damaged(0, headerSize, reasonSegment)
+	if begun := s.end > headerSize || s.size >= headerSize && !s.early; begun && !s.sound {
+		r.scan.damaged(0, headerSize, reasonSegment, s.size <= headerSize)
 	}
 	return nil
 }

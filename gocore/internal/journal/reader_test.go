@@ -33,12 +33,13 @@ type extent struct {
 func written(t testing.TB) (*memfs.FS, map[uint64]extent) {
 	t.Helper()
 	disk := memfs.New()
-	j := create(t, disk, Config{SegmentBytes: 64 + 3*136})
+	j := create(t, disk, Config{SegmentBytes: 64 + 3*144})
 	extents := map[uint64]extent{}
 	for id := uint64(1); id <= 9; id++ {
 		put(t, j, id, 90+int(id))
 		s := j.active
-		extents[id] = extent{s.path, s.end - recordHeader - 90 - int64(id), s.end}
+		begin := s.end - recordSize(90+int64(id))
+		extents[id] = extent{s.path, begin, begin + recordHeader + 90 + int64(id)}
 	}
 	noError(t, j.Close())
 	return disk, extents
@@ -97,13 +98,15 @@ func TestCuts(t *testing.T) {
 			disk := pristine.Clone(memfs.KillNine())
 			alter(t, disk, path, func(b []byte) []byte { return b[:size] })
 			got, damage := read(t, disk, where)
+			lost := size < headerSize
 			for id, e := range extents {
 				_, there := got[id]
-				if gone := e.path == path && size < e.end; there == gone {
+				gone := e.path == path && size < e.end
+				if lost = lost || gone; there == gone {
 					t.Fatalf("segment %d cut at %d: record %d is there: %v", which, size, id, there)
 				}
 			}
-			if last := which == len(paths)-1; (len(damage) == 0) != last {
+			if last := which == len(paths)-1; (len(damage) == 0) != (last || !lost) {
 				t.Fatalf("segment %d cut at %d: damage %v", which, size, damage)
 			}
 		}
@@ -138,37 +141,52 @@ func TestDamage(t *testing.T) {
 		{"nothing", func(*testing.T, *memfs.FS, []string) {}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, nil},
 		{"a missing segment", func(t *testing.T, disk *memfs.FS, paths []string) {
 			noError(t, disk.Remove(paths[1]))
-		}, []uint64{1, 2, 3, 7, 8, 9}, []Damage{{Segment: "2", Bytes: 384, Reason: reasonMissing}}},
+		}, []uint64{1, 2, 3, 7, 8, 9}, []Damage{{Segment: "2", Bytes: 408, Reason: reasonMissing}}},
 		{"the first ones were released", func(t *testing.T, disk *memfs.FS, paths []string) {
 			noError(t, disk.Remove(paths[0]))
 		}, []uint64{4, 5, 6, 7, 8, 9}, nil},
 		{"two bodies", func(t *testing.T, disk *memfs.FS, paths []string) {
 			alter(t, disk, paths[0], func(b []byte) []byte { b[100]++; b[300]++; return b })
 		}, []uint64{3, 4, 5, 6, 7, 8, 9}, []Damage{
-			{Segment: "0", Offset: 64, Bytes: 123, Reason: reasonBody},
-			{Segment: "0", Offset: 192, Bytes: 124, Reason: reasonBody},
+			{Segment: "0", Offset: 64, Bytes: 136, Reason: reasonBody},
+			{Segment: "0", Offset: 200, Bytes: 136, Reason: reasonBody},
 		}},
 		{"two headers", func(t *testing.T, disk *memfs.FS, paths []string) {
-			alter(t, disk, paths[0], func(b []byte) []byte { b[64]++; b[200]++; return b })
-		}, []uint64{3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "0", Offset: 64, Bytes: 256, Reason: reasonHeader}}},
+			alter(t, disk, paths[0], func(b []byte) []byte { b[64]++; b[208]++; return b })
+		}, []uint64{3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "0", Offset: 64, Bytes: 272, Reason: reasonHeader}}},
 		{"the last header of a segment", func(t *testing.T, disk *memfs.FS, paths []string) {
-			alter(t, disk, paths[0], func(b []byte) []byte { b[320]++; return b })
-		}, []uint64{1, 2, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "0", Offset: 320, Bytes: 125, Reason: reasonHeader}}},
+			alter(t, disk, paths[0], func(b []byte) []byte { b[340]++; return b })
+		}, []uint64{1, 2, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "0", Offset: 336, Bytes: 136, Reason: reasonHeader}}},
 		{"the last record of all", func(t *testing.T, disk *memfs.FS, paths []string) {
-			alter(t, disk, paths[2], func(b []byte) []byte { b[len(b)-1]++; return b })
-		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8}, []Damage{{Segment: "2", Offset: 336, Bytes: 131, Reason: reasonBody, Tail: true}}},
+			alter(t, disk, paths[2], func(b []byte) []byte { b[400]++; return b })
+		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8}, []Damage{{Segment: "2", Offset: 352, Bytes: 144, Reason: reasonBody, Tail: true}}},
+		{"the header of the last record of all", func(t *testing.T, disk *memfs.FS, paths []string) {
+			alter(t, disk, paths[2], func(b []byte) []byte { b[352]++; return b })
+		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8}, []Damage{{Segment: "2", Offset: 352, Bytes: 144, Reason: reasonHeader, Tail: true}}},
+		{"the header of the last record of all, and rubbish", func(t *testing.T, disk *memfs.FS, paths []string) {
+			alter(t, disk, paths[2], func(b []byte) []byte { b[352]++; return append(b, long...) })
+		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8}, []Damage{
+			{Segment: "2", Offset: 352, Bytes: 144, Reason: reasonHeader, Tail: true},
+			{Segment: "2", Offset: 496, Bytes: int64(len(long)), Reason: reasonHeader, Tail: true},
+		}},
+		{"the last record of all and its mark", func(t *testing.T, disk *memfs.FS, paths []string) {
+			alter(t, disk, paths[2], func(b []byte) []byte { b[400]++; b[495]++; return b })
+		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8}, []Damage{{Segment: "2", Offset: 352, Bytes: 144, Reason: reasonBody, Tail: true}}},
+		{"a mark", func(t *testing.T, disk *memfs.FS, paths []string) {
+			alter(t, disk, paths[2], func(b []byte) []byte { b[495]++; return b })
+		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, nil},
 		{"rubbish at the end", func(t *testing.T, disk *memfs.FS, paths []string) {
 			alter(t, disk, paths[2], func(b []byte) []byte { return append(b, long...) })
-		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "2", Offset: 472, Bytes: int64(len(long)) - 5, Reason: reasonHeader, Tail: true}}},
+		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "2", Offset: 496, Bytes: int64(len(long)), Reason: reasonHeader, Tail: true}}},
 		{"rubbish beyond what the next one tells", func(t *testing.T, disk *memfs.FS, paths []string) {
 			alter(t, disk, paths[1], func(b []byte) []byte { return append(b, long...) })
 		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, nil},
 		{"rubbish in the middle", func(t *testing.T, disk *memfs.FS, paths []string) {
-			alter(t, disk, paths[2], func(b []byte) []byte { return slices.Concat(b[:200], long[:len(long)&^7], b[200:]) })
-		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "2", Offset: 200, Bytes: int64(len(long) &^ 7), Reason: reasonHeader}}},
+			alter(t, disk, paths[2], func(b []byte) []byte { return slices.Concat(b[:208], long[:len(long)&^7], b[208:]) })
+		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "2", Offset: 208, Bytes: int64(len(long) &^ 7), Reason: reasonHeader}}},
 		{"a copied record", func(t *testing.T, disk *memfs.FS, paths []string) {
-			alter(t, disk, paths[2], func(b []byte) []byte { return slices.Concat(b[:200], b[64:200], b[200:]) })
-		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "2", Offset: 200, Bytes: 129, Reason: reasonOrder}}},
+			alter(t, disk, paths[2], func(b []byte) []byte { return slices.Concat(b[:208], b[64:208], b[208:]) })
+		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "2", Offset: 208, Bytes: 144, Reason: reasonOrder}}},
 		{"a segment header", func(t *testing.T, disk *memfs.FS, paths []string) {
 			alter(t, disk, paths[1], func(b []byte) []byte { clear(b[:headerSize]); return b })
 		}, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "1", Bytes: headerSize, Reason: reasonSegment}}},
@@ -179,8 +197,8 @@ func TestDamage(t *testing.T) {
 			alter(t, disk, paths[1], func(b []byte) []byte { clear(b[:headerSize]); return b })
 			noError(t, disk.Rename(paths[1], where+"/other.seg"))
 		}, []uint64{1, 2, 3, 7, 8, 9}, []Damage{
-			{Segment: "other.seg", Bytes: 448, Reason: reasonNameless},
-			{Segment: "2", Bytes: 384, Reason: reasonMissing},
+			{Segment: "other.seg", Bytes: 472, Reason: reasonNameless},
+			{Segment: "2", Bytes: 408, Reason: reasonMissing},
 		}},
 		{"a segment that was never begun", func(t *testing.T, disk *memfs.FS, _ []string) {
 			noError(t, fsys.Replace(disk, where+"/000000000000000a-0000000000000001.seg", nil, 0o600, false))
@@ -191,12 +209,12 @@ func TestDamage(t *testing.T) {
 		{"an unknown signal", func(t *testing.T, disk *memfs.FS, paths []string) {
 			alter(t, disk, paths[0], func(b []byte) []byte {
 				salt, _ := parseName(filepath.Base(paths[0]))
-				head, _ := decodeRecord(b[192:], salt.salt)
+				head, _ := decodeRecord(b[200:], salt.salt)
 				head.signal = otlp.Count
-				head.put(b[192:], salt.salt)
+				head.put(b[200:], salt.salt)
 				return b
 			})
-		}, []uint64{1, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "0", Offset: 192, Bytes: 124, Reason: reasonSignal}}},
+		}, []uint64{1, 3, 4, 5, 6, 7, 8, 9}, []Damage{{Segment: "0", Offset: 200, Bytes: 136, Reason: reasonSignal}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -224,9 +242,9 @@ func TestClaims(t *testing.T) {
 		last := segments(t, disk, where)[2]
 		alter(t, disk, last, func(b []byte) []byte {
 			salt, _ := parseName(filepath.Base(last))
-			head, _ := decodeRecord(b[336:], salt.salt)
+			head, _ := decodeRecord(b[352:], salt.salt)
 			head.length = length
-			head.put(b[336:], salt.salt)
+			head.put(b[352:], salt.salt)
 			return b
 		})
 		var before, after runtime.MemStats
@@ -254,10 +272,10 @@ func TestForgery(t *testing.T) {
 	noError(t, err)
 	put(t, j, 3, 100)
 	noError(t, j.Close())
-	alter(t, disk, segments(t, disk, where)[0], func(b []byte) []byte { b[64+136+16]++; return b }) // its length
+	alter(t, disk, segments(t, disk, where)[0], func(b []byte) []byte { b[64+144+16]++; return b }) // its length
 	got, damage := read(t, disk, where)
 	expectIDs(t, got, 1, 3)
-	if len(damage) != 1 || damage[0].Offset != 200 || damage[0].Reason != reasonHeader {
+	if len(damage) != 1 || damage[0].Offset != 208 || damage[0].Reason != reasonHeader {
 		t.Errorf("damage %v", damage)
 	}
 }
@@ -314,7 +332,7 @@ func TestRemoveKeepsDamage(t *testing.T) {
 		if dead, err := Dead(disk, "/root"); len(dead) != 0 || err != nil {
 			t.Errorf("dead: %q, %v", dead, err)
 		}
-		if text := log.String(); strings.Count(text, "is damaged") != 1 || !strings.Contains(text, "regions=1 bytes=126") {
+		if text := log.String(); strings.Count(text, "is damaged") != 1 || !strings.Contains(text, "regions=1 bytes=136") {
 			t.Errorf("log:\n%s", text)
 		}
 		if calls < failing {
@@ -387,7 +405,7 @@ func TestDamageIsBounded(t *testing.T) {
 	}
 	noError(t, j.Close())
 	alter(t, disk, segments(t, disk, where)[0], func(b []byte) []byte {
-		for at := headerSize + recordHeader; at < len(b); at += 48 {
+		for at := headerSize + recordHeader; at < len(b); at += int(recordSize(16)) {
 			b[at]++
 		}
 		return b
@@ -397,7 +415,7 @@ func TestDamageIsBounded(t *testing.T) {
 	for _, d := range damage {
 		total += d.Bytes
 	}
-	if len(got) != 0 || len(damage) != maxDamage || total != records*48 {
+	if len(got) != 0 || len(damage) != maxDamage || total != records*recordSize(16) {
 		t.Errorf("%d records, %d entries, %d bytes", len(got), len(damage), total)
 	}
 }
@@ -429,5 +447,50 @@ func TestGolden(t *testing.T) {
 	got, damage := read(t, disk, where)
 	if want := map[uint64]uint64{1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 9: 9}; !maps.Equal(got, want) || len(damage) != 0 {
 		t.Errorf("read %v, damage %v", got, damage)
+	}
+}
+
+// TestReadFailsOnDamage: nor does an error change what is told about damage, or tell it twice.
+func TestReadFailsOnDamage(t *testing.T) {
+	for name, spoil := range map[string]func(b []byte) []byte{
+		"a header":          func(b []byte) []byte { b[64]++; return b },
+		"a body":            func(b []byte) []byte { b[100]++; return b },
+		"the last header":   func(b []byte) []byte { b[200]++; return b },
+		"an unfinished one": func(b []byte) []byte { b[230]++; clear(b[200+recordHeader+32 : 200+recordHeader+40]); return b },
+		"rubbish":           func(b []byte) []byte { return append(b, bytes.Repeat([]byte{1}, 100)...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pristine, j, _ := recycled(t, 96)
+			noError(t, j.Close())
+			alter(t, pristine, j.segments[len(j.segments)-1].path, spoil)
+			want, damage := read(t, pristine, where)
+			for failing := 1; ; failing++ {
+				disk := pristine.Clone(memfs.KillNine())
+				r, err := Open(disk, where, quiet())
+				noError(t, err)
+				calls := 0
+				disk.SetHook(func(op memfs.Op) error {
+					if calls++; calls == failing && op.Kind != memfs.Close {
+						return syscall.EIO
+					}
+					return nil
+				})
+				got := map[uint64]uint64{}
+				for err = nil; !errors.Is(err, io.EOF); {
+					var record Record
+					if record, err = r.Next(); err == nil {
+						got[record.Position] = idOf(t, record.Body)
+					}
+				}
+				if !maps.Equal(got, want) || !slices.Equal(r.Damage(), damage) {
+					t.Fatalf("call %d failed: %v, damage %+v; want %v, %+v", failing, got, r.Damage(), want, damage)
+				}
+				disk.SetHook(nil)
+				noError(t, r.Remove())
+				if calls < failing {
+					return
+				}
+			}
+		})
 	}
 }

@@ -27,13 +27,13 @@ func (j *Journal) cut(least int64) bool {
 	return true
 }
 
-// reap removes the segments that may go. After an error the next call tries again: a gap
+// reap removes the segments that may go, or keeps their files for others. After an error the next call tries again: a gap
 // among the segments would look like a loss to a reader.
 func (j *Journal) reap() {
 	j.reaping.Lock()
 	defer j.reaping.Unlock()
 	for s := j.oldestReleased(); s != nil; s = j.oldestReleased() {
-		if err := removeFile(j.disk, s.path); err != nil {
+		if err := j.retire(s); err != nil {
 			if j.removal.begin(err) {
 				j.log.Error("a released journal segment cannot be removed; it is tried again", "error", err)
 			}
@@ -42,8 +42,23 @@ func (j *Journal) reap() {
 		if j.removal.end() {
 			j.log.Info("removing journal segments goes on")
 		}
-		j.drop(s)
 	}
+}
+
+// retire takes a segment's name from it, so that nobody reads it again.
+func (j *Journal) retire(s *segment) error {
+	if j.keeps(s) {
+		path := sparePath(s.path)
+		if j.disk.Rename(s.path, path) == nil {
+			j.drop(s, &spare{path: path, size: s.disk + s.rest, settled: !j.config.Sync})
+			return nil
+		}
+	}
+	if err := removeFile(j.disk, s.path); err != nil {
+		return err
+	}
+	j.drop(s, nil)
+	return nil
 }
 
 // oldestReleased is the oldest segment if it may go, closed. Once the journal is closed it is
@@ -65,11 +80,16 @@ func (j *Journal) oldestReleased() *segment {
 	return s
 }
 
-// drop forgets a segment that was removed.
-func (j *Journal) drop(s *segment) {
+// drop forgets a segment that was removed or became a spare.
+func (j *Journal) drop(s *segment, kept *spare) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.segments[0] = nil
 	j.segments = j.segments[1:]
-	j.size -= s.disk
+	j.size.Add(-s.disk)
+	j.spare -= s.rest
+	if kept != nil {
+		j.spares = append(j.spares, kept)
+		j.spare += kept.size
+	}
 }

@@ -1,8 +1,8 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/binary"
-	"hash/crc32"
 	"io"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
@@ -44,12 +44,16 @@ const (
 //	├──────┼──────────┼────────────────────────┼───────────┤
 //	│header│ was read │ records, damage        │ not asked │   end: as the next segment tells,
 //	└──────┴──────────┴────────────────────────┴───────────┘   -1 when there is none
+//
+// Without an end, the file's former life may begin anywhere below former, also within a record:
+// an append writes from the first byte of a record to its mark, and may have been killed.
 type scanner struct {
 	window
 	name   string
 	salt   uint64
 	offset int64
 	end    int64
+	former int64 // see segmentHeader
 	report func(Damage)
 }
 
@@ -65,33 +69,61 @@ func (s *scanner) limit() int64 {
 // be called again.
 func (s *scanner) next(last uint64) (Record, error) {
 	for {
-		at := align(s.offset)
-		head, ok, err := s.headAt(at)
+		head, ok, err := s.headAt(s.offset)
 		if err != nil {
 			return Record{}, err
 		}
 		if !ok {
-			if err := s.resync(at); err != nil {
+			if err := s.resync(); err != nil {
 				return Record{}, err
 			}
 			continue
 		}
-		size := recordHeader + head.length
-		if at+size > s.limit() {
-			s.cut(at)
+		if s.offset+recordHeader+head.length > s.limit() {
+			s.cut()
 			return Record{}, io.EOF
 		}
-		body, err := s.view(at+recordHeader, head.length)
+		body, err := s.view(s.offset+recordHeader, head.length)
 		if err != nil {
 			return Record{}, err
 		}
-		s.offset = at + size
 		reason := objection(head, body, last)
 		if reason == "" {
+			s.offset += recordSize(head.length)
 			return Record{Position: head.position, Signal: head.signal, Body: body}, nil
 		}
-		s.damaged(at, size, reason)
+		if err := s.reject(head, reason); err != nil {
+			return Record{}, err
+		}
 	}
+}
+
+// reject passes over a record with a sound header, or ends the segment with io.EOF.
+func (s *scanner) reject(head recordHead, reason string) error {
+	after := s.offset + recordSize(head.length)
+	found, err := s.search(after)
+	if err != nil {
+		return err
+	}
+	if reason == reasonBody && s.end < 0 && !found.any() {
+		if begun, err := s.unfinished(after); begun || err != nil {
+			s.offset = s.limit()
+			return cmp.Or(err, io.EOF)
+		}
+	}
+	s.damaged(s.offset, min(after, s.limit())-s.offset, reason, found.record < 0)
+	s.offset = after
+	return nil
+}
+
+// unfinished tells whether a record's end was never written: its mark is not there, but what may be
+// of the file's former life.
+func (s *scanner) unfinished(after int64) (bool, error) {
+	if after > min(s.former, s.size) {
+		return false, nil
+	}
+	b, err := s.view(after-markSize, markSize)
+	return err == nil && binary.LittleEndian.Uint64(b) != ^s.salt, err
 }
 
 // headAt is the record header at an offset, if there is a sound one.
@@ -110,7 +142,7 @@ func (s *scanner) headAt(at int64) (recordHead, bool, error) {
 // objection says why a record whose header is sound is not read; "" when it is.
 func objection(head recordHead, body []byte, last uint64) string {
 	switch {
-	case crc32.Checksum(body, castagnoli) != head.sum:
+	case checksum(body) != head.sum:
 		return reasonBody
 	case head.position <= last:
 		return reasonOrder
@@ -121,52 +153,94 @@ func objection(head recordHead, body []byte, last uint64) string {
 }
 
 // resync goes on at the next sound header, or ends the segment with io.EOF.
-func (s *scanner) resync(at int64) error {
-	for from := at; from+recordHeader <= s.limit(); {
-		b, err := s.view(from, min(windowBytes, s.limit()-from))
-		if err != nil {
-			return err
-		}
-		skip := seek(b, s.salt)
-		from += skip
-		if skip+recordHeader <= int64(len(b)) {
-			s.damaged(at, from-at, reasonHeader)
-			s.offset = from
-			return nil
-		}
+func (s *scanner) resync() error {
+	found, err := s.search(s.offset)
+	if err != nil {
+		return err
 	}
-	return s.finish(at)
+	if found.record < 0 {
+		return s.finish(found.mark)
+	}
+	s.damaged(s.offset, found.record-s.offset, reasonHeader, false)
+	s.offset = found.record
+	return nil
 }
 
-// seek is the offset of the first sound header in b, or from where to look on.
-func seek(b []byte, salt uint64) int64 {
-	i := 0
-	for ; i+recordHeader <= len(b); i += alignment {
-		if binary.LittleEndian.Uint64(b[i:]) != salt {
-			continue
+// findings are what a search came upon.
+type findings struct {
+	record int64 // where the first sound header is, -1 for none
+	mark   int64 // where the last mark before that ends, 0 for none
+}
+
+func (f findings) any() bool { return f.record >= 0 || f.mark > 0 }
+
+// search looks for the next sound header from an offset on.
+func (s *scanner) search(from int64) (findings, error) {
+	found := findings{record: -1}
+	for from+markSize <= s.limit() && found.record < 0 {
+		b, err := s.view(from, min(windowBytes, s.limit()-from))
+		if err != nil {
+			return found, err
 		}
-		if _, ok := decodeRecord(b[i:], salt); ok {
-			break
+		from += seek(b, from, s.salt, &found)
+	}
+	return found, nil
+}
+
+// seek searches b, which is at an offset, and tells how much of it need not be looked at again: a
+// header may begin in what is left.
+func seek(b []byte, at int64, salt uint64, found *findings) int64 {
+	whole := len(b) - recordHeader
+	if len(b) < windowBytes { // the last
+		whole = len(b) - markSize
+	}
+	i := 0
+	for ; i <= whole; i += alignment {
+		switch binary.LittleEndian.Uint64(b[i:]) {
+		case ^salt:
+			found.mark = at + int64(i) + markSize
+		case salt:
+			if _, ok := decodeRecord(b[i:], salt); ok {
+				found.record = at + int64(i)
+				return int64(i)
+			}
 		}
 	}
 	return int64(i)
 }
 
-// finish judges what is left when no record follows.
-func (s *scanner) finish(at int64) error {
+// finish judges what is left when no record follows, but perhaps the mark of one.
+func (s *scanner) finish(mark int64) error {
+	at := s.offset
 	switch {
 	case s.end > s.size:
-		s.cut(at)
+		s.cut()
 	case at < s.end:
-		s.damaged(at, s.end-at, reasonHeader)
-	case s.end < 0 && at+recordHeader <= s.size:
-		empty, err := s.zeros(at)
-		if err != nil {
+		s.damaged(at, s.end-at, reasonHeader, false)
+	case s.end < 0:
+		return s.last(mark)
+	}
+	s.offset = s.limit()
+	return io.EOF
+}
+
+// last judges the rest of a segment that no other follows. Up to a mark all was written. Beyond it
+// there may be a header that was not written to its end, and the file's former life.
+func (s *scanner) last(mark int64) error {
+	at := max(s.offset, mark)
+	from := max(at, s.former)
+	empty := at+recordHeader > s.size
+	if !empty {
+		var err error
+		if empty, err = s.zeros(from); err != nil {
 			return err
 		}
-		if !empty {
-			s.damaged(at, s.size-at, reasonHeader)
-		}
+	}
+	if mark > 0 {
+		s.damaged(s.offset, mark-s.offset, reasonHeader, true)
+	}
+	if !empty {
+		s.damaged(from, s.size-from, reasonHeader, true)
 	}
 	s.offset = s.limit()
 	return io.EOF
@@ -174,9 +248,9 @@ func (s *scanner) finish(at int64) error {
 
 // cut is for a record that the segment ends in: an append that did not finish, unless the
 // next segment knows better.
-func (s *scanner) cut(at int64) {
-	if at < s.end {
-		s.damaged(at, s.end-at, reasonCut)
+func (s *scanner) cut() {
+	if s.offset < s.end {
+		s.damaged(s.offset, s.end-s.offset, reasonCut, false)
 	}
 	s.offset = s.limit()
 }
@@ -199,7 +273,7 @@ func (s *scanner) zeros(at int64) (bool, error) {
 	return true, nil
 }
 
-func (s *scanner) damaged(at, size int64, reason string) {
-	tail := s.end < 0 && at+size >= s.size
-	s.report(Damage{Segment: s.name, Offset: at, Bytes: size, Reason: reason, Tail: tail})
+// damaged reports; last: no record follows.
+func (s *scanner) damaged(at, size int64, reason string, last bool) {
+	s.report(Damage{Segment: s.name, Offset: at, Bytes: size, Reason: reason, Tail: s.end < 0 && last})
 }

@@ -16,8 +16,10 @@ type segment struct {
 	file fsys.File // nil once it is closed
 	last uint64    // position of the last record, 0 when there is none
 	end  int64     // of the last record
-	disk int64     // bytes that it takes, with what an error left behind its end
+	disk int64     // bytes that it was written to, with what an error left behind its end
+	rest int64     // bytes of its file beyond, of a former life
 
+	spoiled   bool   // a write failed: the file is not used again
 	sealed    bool   // nothing is appended any more
 	named     bool   // its name is durable
 	pinned    bool   // being synced: it may not be closed or removed
@@ -41,7 +43,11 @@ func createSegment(disk fsys.FS, dir string, mode fs.FileMode, h segmentHeader) 
 		_ = disk.Remove(path)
 		return nil, err
 	}
-	return &segment{segmentHeader: h, path: path, file: file, end: headerSize, disk: headerSize, syncedEnd: headerSize}, nil
+	return newSegment(path, file, h), nil
+}
+
+func newSegment(path string, file fsys.File, h segmentHeader) *segment {
+	return &segment{segmentHeader: h, path: path, file: file, end: headerSize, disk: headerSize, syncedEnd: headerSize}
 }
 
 // pending tells whether a sync would make anything durable.

@@ -16,6 +16,7 @@ type source struct {
 	name          string
 	size          int64
 	sound         bool  // the header is; else the name told salt and position
+	early         bool  // the header is of the file's former life: this one's was never durable
 	end           int64 // how far the next segment says that it is good, -1 without one
 	gap           int64 // bytes of the segment before, which is not there
 }
@@ -43,8 +44,13 @@ func look(disk fsys.FS, dir, name string) (source, error) {
 	if errors.Is(err, ErrVersion) {
 		return source{}, err
 	}
-	if s.sound = err == nil; !s.sound {
-		s.segmentHeader, _ = parseName(name)
+	s.sound = err == nil
+	// Of name and header the later one counts: after a loss of power either may be of the life before.
+	named, ok := parseName(name)
+	s.early = s.sound && ok && named.salt != s.salt && named.first > s.first
+	if !s.sound || s.early {
+		named.former = s.size // perhaps
+		s.segmentHeader, s.sound = named, false
 	}
 	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/config"
@@ -13,6 +14,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
 // journals is where every process on an output directory has its journal and cursors.
@@ -22,9 +24,18 @@ func journals(outputDir string) string { return files.Journals(outputDir) }
 // listens, so that tables are whole from the start; what fails then, on a full disk say, is
 // tried again in the background.
 type adoption struct {
-	stop chan struct{}
-	done sync.WaitGroup
+	stop    chan struct{}
+	done    sync.WaitGroup
+	pending atomic.Bool // something failed and is tried again
 }
+
+// adopted counts what came from the dead.
+type adopted struct {
+	requests      atomic.Uint64
+	inside, tails damage
+}
+
+type damage struct{ parts, bytes atomic.Uint64 }
 
 const (
 	firstRetry = time.Second
@@ -36,6 +47,7 @@ func (n *Node) startAdoption() {
 	if n.adoptAll() {
 		return
 	}
+	n.adoption.pending.Store(true)
 	n.adoption.done.Go(func() {
 		for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 			select {
@@ -44,6 +56,7 @@ func (n *Node) startAdoption() {
 			case <-time.After(wait):
 			}
 			if n.adoptAll() {
+				n.adoption.pending.Store(false)
 				return
 			}
 		}
@@ -76,18 +89,42 @@ func (n *Node) adoptAll() bool {
 	return all
 }
 
-func (n *Node) adopt(dir string) error { return Adopt(n.disk, &n.Config, dir, n.log) }
+func (n *Node) adopt(dir string) error {
+	return adopter{n.disk, &n.Config, n.log, &n.counts, &n.written, &n.adopted}.adopt(dir)
+}
 
-// Adopt brings one dead journal's records into files of its writer and removes it. A crash in the
-// middle is like the one before: the cursors tell how far it came.
+// Adopt brings one dead journal's records into files, for who has no node.
 func Adopt(disk fsys.FS, c *config.Config, dir string, log *slog.Logger) error {
-	reader, err := journal.Open(disk, dir, log)
+	var all [otlp.Count]written
+	for s := range all {
+		all[s].init()
+	}
+	return adopter{disk, c, log, new(files.Counts), &all, new(adopted)}.adopt(dir)
+}
+
+// adopter is who adopts, with what is counted.
+type adopter struct {
+	disk    fsys.FS
+	config  *config.Config
+	log     *slog.Logger
+	counts  *files.Counts
+	written *[otlp.Count]written
+	adopted *adopted
+}
+
+// adopt brings one dead journal's records into files of its writer and removes it. A crash in the
+// middle is like the one before: the cursors tell how far it came.
+func (r adopter) adopt(dir string) error {
+	reader, err := journal.Open(r.disk, dir, r.log)
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
-	options := files.Options{Writer: filepath.Base(dir), Cursors: filepath.Dir(dir), Sync: c.Durability == config.Fsync}
-	writer, err := files.New(c.Files, disk, c.OutputDir, options, log, time.Now)
+	c := r.config
+	options := files.Options{
+		Writer: filepath.Base(dir), Cursors: filepath.Dir(dir), Sync: c.Durability == config.Fsync, Counts: r.counts,
+	}
+	writer, err := files.New(c.Files, r.disk, c.OutputDir, options, r.log, time.Now)
 	if err != nil {
 		return err
 	}
@@ -96,17 +133,30 @@ func Adopt(disk fsys.FS, c *config.Config, dir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	requests, err := ingest.Replay(c.Ingest(), reader, from, writer, log)
+	requests, err := ingest.Replay(c.Ingest(), reader, from, counted{writer, r.written}, r.log)
 	if err != nil {
 		return err
 	}
 	for _, damage := range reader.Damage() {
-		log.Error("a part of a journal is damaged and was passed over", "dir", dir, "segment", damage.Segment,
+		r.log.Error("a part of a journal is damaged and was passed over", "dir", dir, "segment", damage.Segment,
 			"offset", damage.Offset, "bytes", damage.Bytes, "reason", damage.Reason, "tail", damage.Tail)
 	}
-	log.Info("a journal was adopted", "dir", dir, "requests", requests)
+	r.log.Info("a journal was adopted", "dir", dir, "requests", requests)
 	if err := reader.Remove(); err != nil {
 		return err
 	}
-	return files.RemoveCursors(disk, options.Cursors, options.Writer)
+	r.adopted.add(requests, reader.Damage())
+	return files.RemoveCursors(r.disk, options.Cursors, options.Writer)
+}
+
+func (a *adopted) add(requests int, damaged []journal.Damage) {
+	a.requests.Add(uint64(requests))
+	for _, part := range damaged {
+		to := &a.inside
+		if part.Tail {
+			to = &a.tails
+		}
+		to.parts.Add(1)
+		to.bytes.Add(uint64(part.Bytes))
+	}
 }

@@ -70,6 +70,8 @@ func TestRetentionInTheNode(t *testing.T) {
 			}
 			n, log := keeping(t, disk, durability, small)
 			other, _ := keeping(t, disk, durability, small)
+			n.stopKeeper() // its clock is the real one, and it has a first look
+			other.stopKeeper()
 			for _, writer := range []*Node{n, n, n, other, other} {
 				if err := writer.Accept(t.Context(), otlp.Logs, logRequest(t, "a")); err != nil {
 					t.Fatal(err)
@@ -81,7 +83,6 @@ func TestRetentionInTheNode(t *testing.T) {
 			if got := logFiles(t, n); got != 5 {
 				t.Fatalf("%d files to begin with", got)
 			}
-			n.stopKeeper() // its clock is the real one
 			n.keep(t.Context(), time.Now())
 			if got := logFiles(t, n); got != 2 || log.count("old files were removed") != 1 {
 				t.Errorf("%d files, want the newest of each writer", got)

@@ -1,7 +1,10 @@
 // Package node builds the stages from a configuration, starts them in order and drains them
 // in reverse. Two nodes may live in one process; a Node may be used by several goroutines.
 //
-//	files <- journal <- ingest <- receivers      start: left to right; stop: right to left
+//	metrics, health <- files <- journal <- ingest <- receivers      start: left to right
+//	                                                                stop: right to left
+//
+// Health answers first and last, so that who asks learns of a long adoption or drain.
 //
 // With a journal, what a dead process left in its own is adopted first: its records come into
 // files under its writer's id, and then its journal goes.
@@ -21,6 +24,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/receive"
 )
@@ -45,8 +49,18 @@ type Node struct {
 	claim     *journal.Claim // nil but for durability "memory"
 	adoption  adoption
 	keeper    keeper
+	doors     []*door
+	library   *door // of what comes without a receiver
 	names     []string
 	receivers []receiver
+	admission *receive.Admission
+
+	limiter  *obs.Limiter
+	written  [otlp.Count]written
+	counts   files.Counts
+	adopted  adopted
+	health   health
+	watchers map[string]*receive.Web // health and metrics, by their keys
 
 	drain   sync.Once
 	drained chan struct{} // closed when all is written
@@ -60,8 +74,18 @@ func Start(c config.Config, log *slog.Logger) (*Node, error) {
 
 // StartOn is Start on a file system of the caller's.
 func StartOn(disk fsys.FS, c config.Config, log *slog.Logger) (*Node, error) {
-	n := &Node{Config: c, log: log, disk: disk, drained: make(chan struct{})}
+	limiter := obs.NewLimiter(log.Handler(), obs.DefaultLimits())
+	n := &Node{Config: c, log: slog.New(limiter), limiter: limiter, disk: disk, drained: make(chan struct{})}
+	n.health.began = time.Now()
+	for s := range n.written {
+		n.written[s].init()
+	}
+	registry, err := n.openWatchers()
+	if err != nil {
+		return nil, err
+	}
 	if err := n.openStore(); err != nil {
+		n.closeWatchers()
 		return nil, err
 	}
 	n.makeReceivers()
@@ -73,6 +97,10 @@ func StartOn(disk fsys.FS, c config.Config, log *slog.Logger) (*Node, error) {
 	for _, r := range n.receivers {
 		r.Serve()
 	}
+	if registry != nil { // not before: what it reads is there only now
+		registry.Add(n.families()...)
+	}
+	n.startHealth()
 	n.startKeeper()
 	return n, nil
 }
@@ -80,7 +108,7 @@ func StartOn(disk fsys.FS, c config.Config, log *slog.Logger) (*Node, error) {
 // openStore makes the files and the journal, adopts what the dead left, and starts ingest.
 func (n *Node) openStore() (err error) {
 	c := &n.Config
-	options := files.Options{Writer: files.NewID(time.Now()), Sync: c.Durability == config.Fsync}
+	options := files.Options{Writer: files.NewID(time.Now()), Sync: c.Durability == config.Fsync, Counts: &n.counts}
 	if c.Durability != config.Memory {
 		options.Cursors = journals(c.OutputDir)
 	}
@@ -102,20 +130,22 @@ func (n *Node) openStore() (err error) {
 		}
 		kept = n.journal
 	}
-	n.ingest = ingest.New(c.Ingest(), n.files, kept, n.log)
+	n.ingest = ingest.New(c.Ingest(), counted{n.files, &n.written}, kept, n.log)
 	return nil
 }
 
 func (n *Node) makeReceivers() {
 	c := &n.Config
-	admission := receive.NewAdmission(c.Limits.MaxInflightBytes)
+	n.admission = receive.NewAdmission(c.Limits.MaxInflightBytes)
+	n.library = n.door("library")
 	if c.OTLPGRPC.Enabled {
 		n.names = append(n.names, "otlp_grpc")
-		n.receivers = append(n.receivers, receive.NewGRPC(c.OTLPGRPC, c.Limits.Limits, admission, n.ingest, n.log))
+		n.health.grpc = receive.NewGRPC(c.OTLPGRPC, c.Limits.Limits, n.admission, n.door("grpc"), n.log)
+		n.receivers = append(n.receivers, n.health.grpc)
 	}
 	if c.OTLPHTTP.Enabled {
 		n.names = append(n.names, "otlp_http")
-		n.receivers = append(n.receivers, receive.NewHTTP(c.OTLPHTTP, c.Limits.Limits, admission, n.ingest, n.log))
+		n.receivers = append(n.receivers, receive.NewHTTP(c.OTLPHTTP, c.Limits.Limits, n.admission, n.door("http"), n.log))
 	}
 }
 
@@ -125,12 +155,19 @@ func (n *Node) Endpoints() map[string]string {
 	for i, r := range n.receivers {
 		all[n.names[i]] = r.Addr()
 	}
+	for key, w := range n.watchers {
+		all[key] = w.Addr()
+	}
 	return all
 }
 
 // Accept takes one Export request, as a receiver does.
 func (n *Node) Accept(ctx context.Context, signal otlp.Signal, body []byte) error {
-	return n.ingest.Accept(ctx, signal, body)
+	err := n.library.Accept(ctx, signal, body)
+	if err != nil {
+		n.library.Refused(signal, fault.KindOf(err))
+	}
+	return err
 }
 
 // Flush returns when all that was accepted before the call is in files.
@@ -167,6 +204,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 
 func (n *Node) stop() {
 	defer close(n.drained)
+	n.stopHealth()
 	ctx, cancel := context.WithTimeout(context.Background(), receiversGrace)
 	defer cancel()
 	var all sync.WaitGroup
@@ -183,6 +221,8 @@ func (n *Node) stop() {
 	n.stopKeeper()
 	n.stopAdoption()
 	n.stopErr = errors.Join(n.ingest.Shutdown(context.Background()), n.files.Close(), n.closeJournal())
+	n.closeWatchers()
+	n.limiter.Flush()
 }
 
 // closeJournal removes the journal, since everything in it is in files by now.

@@ -38,7 +38,7 @@ func BenchmarkToProto(b *testing.B) {
 			var buffer []byte
 			for b.Loop() {
 				var err error
-				if buffer, err = ToProto(buffer[:0], s, document); err != nil {
+				if buffer, err = ToProto(buffer[:0], s, document, Allowance{}); err != nil {
 					b.Fatal(err)
 				}
 			}

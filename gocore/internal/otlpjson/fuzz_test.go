@@ -13,7 +13,7 @@ import (
 )
 
 // FuzzToProto: no panic; what is accepted is JSON, becomes a request in google's eyes
-// and is bounded by the document; what is refused leaves the buffer alone and has an
+// and is bounded by the document and the allowance; what is refused leaves the buffer alone and has an
 // error that can be sent.
 func FuzzToProto(f *testing.F) {
 	for _, seed := range []string{
@@ -34,7 +34,7 @@ func FuzzToProto(f *testing.F) {
 	f.Fuzz(func(t *testing.T, signal uint8, document []byte) {
 		s := otlp.Signal(signal % otlp.Count)
 		reused = append(reused[:0], "kept"...)
-		body, err := ToProto(reused, s, document)
+		body, err := ToProto(reused, s, document, Allowance{})
 		if string(body[:4]) != "kept" {
 			t.Fatal("dst was overwritten")
 		}
@@ -47,6 +47,10 @@ func FuzzToProto(f *testing.F) {
 		}
 		if len(body) > 16+5*len(document) {
 			t.Fatalf("%d bytes became %d", len(document), len(body))
+		}
+		fitting, err := ToProto(nil, s, document, Allowance{Limit: int64(len(body) - 4)})
+		if err != nil || string(fitting) != string(body[4:]) {
+			t.Fatalf("with just the room that it needs: %v", err)
 		}
 		if err := proto.Unmarshal(body[4:], newRequest(s)); err != nil {
 			t.Fatal(err)

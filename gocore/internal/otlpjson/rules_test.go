@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -167,7 +168,7 @@ func TestAccepted(t *testing.T) {
 // mustTranscode reads a document into the message it stands for.
 func mustTranscode(t testing.TB, s otlp.Signal, document []byte) proto.Message {
 	t.Helper()
-	body, err := ToProto([]byte("kept"), s, document)
+	body, err := ToProto([]byte("kept"), s, document, Allowance{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +284,7 @@ func TestRefused(t *testing.T) {
 		{"UTF-8 outside strings", T, "{\u00a0}", "", "found byte 0xC2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dst, err := ToProto([]byte("kept"), c.signal, []byte(c.document))
+			dst, err := ToProto([]byte("kept"), c.signal, []byte(c.document), Allowance{})
 			var f *fault.Error
 			if !errors.As(err, &f) || f.Kind != fault.Invalid || f.Op != "decode JSON" || string(dst) != "kept" {
 				t.Fatalf("%q, %v", dst, err)
@@ -315,7 +316,7 @@ func TestWideLengths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, _ := ToProto(nil, otlp.Traces, []byte(document))
+		body, _ := ToProto(nil, otlp.Traces, []byte(document), Allowance{})
 		if string(body) != string(canonical) {
 			t.Errorf("leaf of %d bytes: the encoding is not canonical", size)
 		}
@@ -323,7 +324,96 @@ func TestWideLengths(t *testing.T) {
 }
 
 func TestUnknownSignal(t *testing.T) {
-	if _, err := ToProto(nil, otlp.Count, []byte(`{}`)); fault.KindOf(err) != fault.Internal || err == nil {
+	if _, err := ToProto(nil, otlp.Count, []byte(`{}`), Allowance{}); fault.KindOf(err) != fault.Internal || err == nil {
 		t.Errorf("got %v", err)
+	}
+}
+
+// paid is an allowance that counts what is taken.
+type paid struct{ taken, left int64 }
+
+var errPaid = fault.New(fault.Overloaded, "", "no more")
+
+func (p *paid) take(bytes int64) error {
+	if bytes > p.left {
+		return errPaid
+	}
+	p.taken, p.left = p.taken+bytes, p.left-bytes
+	return nil
+}
+
+// growers are the documents that become larger, or that take memory beside the message.
+func growers() map[string]string {
+	return map[string]string{
+		"counts":  asHistogram(`"bucketCounts":[` + strings.Repeat("0,", 1<<18) + `0]`),
+		"lengths": asLog(`"body":` + arrays(150) + `,"attributes":[` + strings.Repeat(`{"key":"`+strings.Repeat("k", 200)+`"},`, 2000) + `{}]`),
+		"escapes": asLog(`"severityText":"\n` + strings.Repeat("x", 1<<20) + `"`),
+		"number":  asHistogram(`"sum":0.` + strings.Repeat("1", 1<<20)),
+		"nested":  `{"resourceLogs":[` + strings.Repeat(`{"scopeLogs":[{"logRecords":[{"body":`+arrays(180)+`}]}]},`, 100) + `{}]}`,
+	}
+}
+
+func signalOf(document string) otlp.Signal {
+	if strings.Contains(document, "resourceMetrics") {
+		return otlp.Metrics
+	}
+	return otlp.Logs
+}
+
+// TestAllowanceIsTakenBeforeMemory: what is allocated was asked for, and no sooner.
+func TestAllowanceIsTakenBeforeMemory(t *testing.T) {
+	for name, document := range growers() {
+		t.Run(name, func(t *testing.T) {
+			p, data := paid{left: 1 << 40}, []byte(document)
+			var body []byte
+			var err error
+			allocated := allocations(func() {
+				body, err = ToProto(nil, signalOf(document), data, Allowance{Limit: 1 << 40, Take: p.take})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if allocated > p.taken+p.taken/4+64<<10 {
+				t.Errorf("%d bytes were allocated, %d paid for", allocated, p.taken)
+			}
+			if p.taken > 3*int64(len(body))+3*int64(len(data)) {
+				t.Errorf("%d bytes were paid for %d of a document of %d", p.taken, len(body), len(data))
+			}
+			for _, part := range []int64{1, 10, 100} {
+				p := paid{left: p.taken - max(1, p.taken/part)}
+				dst, err := ToProto([]byte("kept"), signalOf(document), data, Allowance{Limit: 1 << 40, Take: p.take})
+				if !errors.Is(err, errPaid) || string(dst) != "kept" {
+					t.Errorf("with less: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func allocations(do func()) int64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return int64(after.TotalAlloc - before.TotalAlloc)
+}
+
+// TestAllowanceLimitsTheMessage: to the byte, and whatever the buffer could hold.
+func TestAllowanceLimitsTheMessage(t *testing.T) {
+	for name, document := range growers() {
+		whole, err := ToProto(nil, signalOf(document), []byte(document), Allowance{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := int64(len(whole))
+		for _, roomy := range []int{0, 4 << 20} {
+			for limit, want := range map[int64]fault.Kind{size: fault.Internal, size - 1: fault.TooLarge, size / 2: fault.TooLarge, 10: fault.TooLarge} {
+				dst := append(make([]byte, 0, roomy), "kept"...)
+				body, err := ToProto(dst, signalOf(document), []byte(document), Allowance{Limit: limit})
+				if (err == nil) != (limit == size) || err != nil && fault.KindOf(err) != want || string(body[:4]) != "kept" {
+					t.Errorf("%s, %d bytes with a limit of %d: %v", name, size, limit, err)
+				}
+			}
+		}
 	}
 }

@@ -212,6 +212,18 @@ func appendText(dst []byte, k kind, text []byte) ([]byte, error) {
 	}
 }
 
+// textSize is how many bytes a string stands for, at most two more than it does.
+func textSize(k kind, text []byte) int {
+	switch k {
+	case kindString:
+		return len(text)
+	case kindBytes:
+		return base64.RawStdEncoding.DecodedLen(len(text))
+	default:
+		return len(text) / 2
+	}
+}
+
 // appendHex decodes an id of size bytes, 0 for any size. Empty means unset.
 func appendHex(dst, text []byte, size int) ([]byte, error) {
 	if len(text)%2 != 0 || size > 0 && len(text) != 2*size && len(text) != 0 {

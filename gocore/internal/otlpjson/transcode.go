@@ -11,7 +11,7 @@
 // What is written: an Export request in canonical lengths, fields in the order of the
 // document. A scalar of value zero is left out unless its presence means something; a
 // present empty message is written. The result is at most about four times as long as
-// the document ("0," in a list of fixed64 becomes eight bytes).
+// the document ("0," in a list of fixed64 becomes eight bytes), and as the Allowance says.
 //
 // Nothing is kept between calls: all functions are safe for concurrent use.
 package otlpjson
@@ -38,18 +38,23 @@ var (
 	errDuplicate = errors.New("duplicate field")
 )
 
-// ToProto appends the Export request that document holds. Errors are *fault.Error of
-// kind Invalid with the path of the field; dst is then returned as it was.
-func ToProto(dst []byte, signal otlp.Signal, document []byte) ([]byte, error) {
+// ToProto appends the Export request that document holds. Errors are *fault.Error: of kind
+// Invalid with the path of the field, of kind TooLarge, or what the allowance said. dst is
+// then returned as it was.
+func ToProto(dst []byte, signal otlp.Signal, document []byte, allowance Allowance) ([]byte, error) {
 	if signal >= otlp.Count {
 		return dst, fault.New(fault.Internal, "decode JSON", "unknown %v", signal)
 	}
 	t := transcoder{scan: scanner{data: document}}
-	t.out = slices.Grow(dst, len(document)/3)
-	if err := t.document(roots[signal]); err != nil {
-		return dst, &fault.Error{Kind: fault.Invalid, Op: "decode JSON", Field: t.path(), Err: err}
+	t.out, t.begun, t.allowance = dst, len(dst), allowance
+	message, err := t.transcode(roots[signal])
+	if err == nil {
+		return message, nil
 	}
-	return t.finish(), nil
+	if _, ours := errors.AsType[*fault.Error](err); !ours {
+		err = &fault.Error{Kind: fault.Invalid, Op: "decode JSON", Field: t.path(), Err: err}
+	}
+	return dst, err
 }
 
 type transcoder struct {
@@ -70,6 +75,23 @@ func (t *transcoder) path() string {
 		b.WriteString(part)
 	}
 	return b.String()
+}
+
+// usualShare: most messages have a little less than half of their document's length.
+const usualShare = 2
+
+func (t *transcoder) transcode(root messageID) ([]byte, error) {
+	usual := len(t.scan.data) / usualShare
+	if limit := t.allowance.Limit; limit > 0 {
+		usual = int(min(int64(usual), limit))
+	}
+	if err := t.room(usual); err != nil {
+		return nil, err
+	}
+	if err := t.document(root); err != nil {
+		return nil, err
+	}
+	return t.finish()
 }
 
 func (t *transcoder) document(root messageID) error {
@@ -110,20 +132,20 @@ func (t *transcoder) object(id messageID) error {
 	if err := t.scan.open('{'); err != nil {
 		return err
 	}
-	b := body{fields: messages[id], chosen: -1}
+	p := partial{fields: messages[id], chosen: -1}
 	for first := true; ; first = false {
 		more, err := t.scan.more('}', first)
 		if err != nil || !more {
 			return err
 		}
-		if err := t.member(&b); err != nil {
+		if err := t.member(&p); err != nil {
 			return err
 		}
 	}
 }
 
-// body is what is known of a message while its members are read.
-type body struct {
+// partial is what is known of a message while its members are read.
+type partial struct {
 	fields []field
 	next   int    // where the search for a name begins
 	seen   uint32 // one bit per field
@@ -131,7 +153,7 @@ type body struct {
 }
 
 // member transcodes a key and its value.
-func (t *transcoder) member(b *body) error {
+func (t *transcoder) member(p *partial) error {
 	key, err := t.text("a key")
 	if err != nil {
 		return err
@@ -139,16 +161,19 @@ func (t *transcoder) member(b *body) error {
 	if err := t.scan.colon(); err != nil {
 		return err
 	}
-	i := find(b.fields, key, b.next)
+	i := find(p.fields, key, p.next)
 	if i < 0 {
 		return t.scan.skip(0)
 	}
-	b.next = i + 1
+	p.next = i + 1
 	if t.scan.literal("null") {
 		return nil
 	}
-	f := &b.fields[i]
-	again, err := b.admit(i)
+	f := &p.fields[i]
+	again, err := p.admit(i)
+	if err == nil {
+		err = t.room(scalarRoom)
+	}
 	if err == nil {
 		err = t.value(f, again)
 	}
@@ -159,18 +184,18 @@ func (t *transcoder) member(b *body) error {
 }
 
 // admit notes that a field has a value, and tells whether it had one before.
-func (b *body) admit(i int) (again bool, err error) {
-	f := &b.fields[i]
-	again = b.seen>>i&1 != 0
-	b.seen |= 1 << i
+func (p *partial) admit(i int) (again bool, err error) {
+	f := &p.fields[i]
+	again = p.seen>>i&1 != 0
+	p.seen |= 1 << i
 	if again && (f.kind == kindMessage || f.label == list || f.label == oneof) {
 		return again, errDuplicate
 	}
 	if f.label == oneof {
-		if b.chosen >= 0 {
-			return again, fmt.Errorf("%s is given already, only one of them may be", b.fields[b.chosen].name)
+		if p.chosen >= 0 {
+			return again, fmt.Errorf("%s is given already, only one of them may be", p.fields[p.chosen].name)
 		}
-		b.chosen = i
+		p.chosen = i
 	}
 	return again, nil
 }
@@ -197,9 +222,10 @@ func (t *transcoder) value(f *field, again bool) error {
 func (t *transcoder) message(f *field) error {
 	t.tag(f, wireBytes)
 	m := t.begin()
-	err := t.object(f.of)
-	t.end(m)
-	return err
+	if err := t.object(f.of); err != nil {
+		return err
+	}
+	return t.end(m)
 }
 
 // list transcodes an array: numbers packed into one field, all else one by one.
@@ -216,7 +242,7 @@ func (t *transcoder) list(f *field) error {
 		}
 		if !more {
 			if packed && n > 0 {
-				t.end(m)
+				return t.end(m)
 			}
 			return nil
 		}
@@ -235,6 +261,9 @@ func (t *transcoder) element(f *field) error {
 	if t.scan.literal("null") {
 		return errNull
 	}
+	if err := t.room(scalarRoom); err != nil {
+		return err
+	}
 	switch {
 	case f.kind == kindMessage:
 		return t.message(f)
@@ -252,6 +281,9 @@ func (t *transcoder) textField(f *field, keepEmpty bool) error {
 	if err != nil || len(text) == 0 && !keepEmpty {
 		return err
 	}
+	if err := t.room(textSize(f.kind, text) + scalarRoom); err != nil {
+		return err
+	}
 	t.tag(f, wireBytes)
 	out, err := appendText(t.out, f.kind, text)
 	if err != nil {
@@ -264,11 +296,18 @@ func (t *transcoder) textField(f *field, keepEmpty bool) error {
 // text takes a string; the result is good until the next call.
 func (t *transcoder) text(want string) ([]byte, error) {
 	raw, escaped, err := t.scan.text(want)
-	if escaped {
-		t.spare = unescape(t.spare[:0], raw)
-		return t.spare, err
+	if !escaped || err != nil {
+		return raw, err
 	}
-	return raw, err
+	if cap(t.spare) < len(raw) { // it gets no longer
+		capacity := max(2*cap(t.spare), len(raw))
+		if err := t.allowance.take(capacity); err != nil {
+			return nil, err
+		}
+		t.spare = make([]byte, 0, capacity)
+	}
+	t.spare = unescape(t.spare[:0], raw)
+	return t.spare, nil
 }
 
 // scalar reads a bool or number as the bits that appendBits takes.
@@ -289,12 +328,20 @@ func (t *transcoder) scalar(f *field) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if len(text) > longNumber {
+		if err := t.allowance.take(2 * len(text)); err != nil { // once to read it, once for its fault
+			return 0, err
+		}
+	}
 	bits, err := parseNumber(f.kind, text)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", quote(text), err)
 	}
 	return bits, nil
 }
+
+// longNumber is a number's text whose copies are worth counting.
+const longNumber = 1 << 10
 
 func parseNumber(k kind, text []byte) (uint64, error) {
 	if k == kindDouble {

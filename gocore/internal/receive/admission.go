@@ -42,3 +42,32 @@ func (a *Admission) Held() int64 { return a.held.Load() }
 
 // Refused counts the requests that found the budget used up.
 func (a *Admission) Refused() int64 { return a.refused.Load() }
+
+// account is what one request holds of the budget, in all its buffers. It is for one
+// goroutine.
+type account struct {
+	of   *Admission
+	held int64
+}
+
+// take holds so many bytes more. A request that needs more than there ever is, is too large:
+// to come again would not help it.
+func (a *account) take(bytes int64) error {
+	if a.held+bytes > a.of.limit {
+		return fault.New(fault.TooLarge, "receive", "the request alone needs more than max_inflight_bytes, %d", a.of.limit)
+	}
+	if err := a.of.Acquire(bytes); err != nil {
+		return err
+	}
+	a.held += bytes
+	return nil
+}
+
+// give lets go of bytes before the request's end.
+func (a *account) give(bytes int64) {
+	a.held -= bytes
+	a.of.Release(bytes)
+}
+
+// close lets go of everything.
+func (a *account) close() { a.give(a.held) }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
 // Requests that are no OTLP have no fault kind; these are their codes.
@@ -85,7 +86,11 @@ func jsonStatusOf(s *status.Status) jsonStatus {
 
 // fail answers with what the fault's kind says.
 func (x *exchange) fail(err error) {
-	code := fault.HTTPStatus(kindOf(err))
+	kind := kindOf(err)
+	if x.signal != otlp.Count {
+		x.of.acceptor.Refused(x.signal, kind)
+	}
+	code := fault.HTTPStatus(kind)
 	if code == http.StatusServiceUnavailable {
 		seconds := math.Ceil(retryDelay(err).Seconds())
 		x.w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))

@@ -19,25 +19,31 @@ type bodies struct {
 	pool      sync.Pool
 }
 
-// body is one buffer and what it holds of the budget. A kept buffer is charged for
-// its content, a larger one for its capacity, since that is allocated for this request.
+// body is one buffer and what it holds of its request's account. A kept buffer is charged
+// for its content, a larger one for its capacity, since that is allocated for this request.
 type body struct {
-	of   *bodies
-	data []byte
-	held int64
+	of      *bodies
+	account *account
+	data    []byte
+	held    int64
 }
 
-func (b *bodies) get() *body {
-	if kept, ok := b.pool.Get().(*body); ok {
-		return kept
+// account is a new request's.
+func (b *bodies) account() account { return account{of: b.admission} }
+
+func (b *bodies) get(payer *account) *body {
+	kept, ok := b.pool.Get().(*body)
+	if !ok {
+		kept = &body{of: b, data: make([]byte, 0, firstBytes)}
 	}
-	return &body{of: b, data: make([]byte, 0, firstBytes)}
+	kept.account = payer
+	return kept
 }
 
 // free gives back the bytes and the buffer.
 func (b *body) free() {
-	b.of.admission.Release(b.held)
-	b.held = 0
+	b.account.give(b.held)
+	b.held, b.account = 0, nil
 	if cap(b.data) <= keepBytes {
 		b.data = b.data[:0]
 		b.of.pool.Put(b)
@@ -49,7 +55,7 @@ func (b *body) charge(bytes int64) error {
 	if bytes <= b.held {
 		return nil
 	}
-	if err := b.of.admission.Acquire(bytes - b.held); err != nil {
+	if err := b.account.take(bytes - b.held); err != nil {
 		return err
 	}
 	b.held = bytes
@@ -85,11 +91,11 @@ func (b *body) fill(r io.Reader) error {
 // grow moves the content to a larger buffer; both are charged for while both exist.
 func (b *body) grow(capacity int64) error {
 	capacity = max(min(capacity, b.of.limit+1), int64(len(b.data))+1)
-	if err := b.of.admission.Acquire(capacity); err != nil {
+	if err := b.account.take(capacity); err != nil {
 		return err
 	}
 	b.data = append(make([]byte, 0, capacity), b.data...)
-	b.of.admission.Release(b.held)
+	b.account.give(b.held)
 	b.held = capacity
 	return nil
 }

@@ -1,48 +1,36 @@
 package receive
 
 import (
-	"bytes"
-	"crypto/rand"
-	"errors"
 	"io"
 	"runtime"
 	"sync"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/mem"
-
-	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 )
 
-// grpc-go answers INTERNAL when a Decompressor fails, and sends that status itself,
-// before any handler or interceptor can say INVALID_ARGUMENT. So ours do not fail.
+// grpc-go refuses an encoding that it has no decompressor for, so it has to know ours, though
+// the messages of OTLP are inflated by the inflater, within the budget and with errors that
+// say INVALID_ARGUMENT. What is here inflates for the health service and for clients.
 //
-//	gzip  per server: handed on as it came behind a mark, inflated by the handler
-//	zstd  per process: inflated, and where that fails, ended with a mark
+//	gzip  per server: no more than the name
+//	zstd  per process
 
-// gzipMark stands before a message that the handler has to inflate. As protobuf it
-// is invalid (field 0), so no request begins so; a client that sends it uncompressed
-// gets its message inflated, which it could have asked for.
-const gzipMark = "\x07\x00gzip:"
-
-// passGzip is a server's own Decompressor: no registry, so a host process's gRPC
-// keeps its gzip. The interface is deprecated, but supported throughout 1.x.
-type passGzip struct{}
+// acceptGzip is a server's own Decompressor: no registry, so a host process's gRPC keeps its
+// gzip. The interface is deprecated, but supported throughout 1.x.
+type acceptGzip struct{}
 
 // Type is the grpc-encoding that it stands for.
-func (passGzip) Type() string { return codingGzip }
+func (acceptGzip) Type() string { return codingGzip }
 
-// Do hands the data on behind the mark.
-func (passGzip) Do(r io.Reader) ([]byte, error) {
-	size := bytes.MinRead
-	if known, ok := r.(*mem.Reader); ok {
-		size = known.Remaining()
+// Do inflates a request to the health service, which is tiny.
+func (acceptGzip) Do(r io.Reader) ([]byte, error) {
+	inflated, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, err
 	}
-	marked := bytes.NewBuffer(make([]byte, 0, len(gzipMark)+size+bytes.MinRead))
-	marked.WriteString(gzipMark)
-	_, err := marked.ReadFrom(r)
-	return marked.Bytes(), err
+	return io.ReadAll(io.LimitReader(inflated, healthBytes+1))
 }
 
 // sharedZstd is registered once for the process, before its first server serves:
@@ -51,10 +39,7 @@ func (passGzip) Do(r io.Reader) ([]byte, error) {
 // one such registry, and two nodes would race to write it. An encoder that a host
 // has registered stays.
 var sharedZstd = sync.OnceValue(func() *zstdCompressor {
-	z := &zstdCompressor{
-		mark:  []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" + rand.Text()),
-		slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
-	}
+	z := &zstdCompressor{slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	z.decoders.New = func() any { return newZstd() }
 	if encoding.GetCompressor(codingZstd) == nil {
 		encoding.RegisterCompressor(z)
@@ -62,14 +47,9 @@ var sharedZstd = sync.OnceValue(func() *zstdCompressor {
 	return z
 })
 
-// zstdCompressor is zstd for every gRPC server and client in the process. Its slots
-// bound the memory of zstd bombs: what one inflates is not in the budget before the
-// handler sees it, and inflating is work for the processor alone.
+// zstdCompressor is zstd for every gRPC server and client in the process. Its slots bound
+// the memory of windows, which is not in the budget; inflating is work for the processor alone.
 type zstdCompressor struct {
-	// mark ends a message that did not inflate. Nobody can forge it, being random.
-	// Others' clients see a message that protobuf refuses: the mark begins with a
-	// varint without end, and swallowed by a cut-off field it has the wrong length.
-	mark     []byte
 	slots    chan struct{}
 	decoders sync.Pool
 	encoders sync.Pool // of *zstdWriter
@@ -108,44 +88,24 @@ func (w *zstdWriter) Close() error {
 func (z *zstdCompressor) Decompress(r io.Reader) (io.Reader, error) {
 	z.slots <- struct{}{}
 	d := z.decoders.Get().(*zstdDecoder)
-	reader := &zstdReader{of: z, decoder: d}
+	reader := &zstdReader{d, z}
 	if err := d.reset(r); err != nil {
-		reader.tail = bytes.NewReader(z.mark)
+		_ = reader.Close() // which does not fail
+		return nil, err
 	}
 	return reader, nil
 }
 
-// check refuses a message that did not inflate.
-func (z *zstdCompressor) check(message []byte) error {
-	if bytes.HasSuffix(message, z.mark) {
-		return fault.New(fault.Invalid, "inflate zstd", "damaged data, or a window larger than %d bytes", zstdWindow)
-	}
-	return nil
-}
-
-// zstdReader ends with the mark instead of an error.
+// zstdReader is a decoder on loan.
 type zstdReader struct {
-	of      *zstdCompressor
-	decoder *zstdDecoder
-	tail    *bytes.Reader // not nil after a failure
-}
-
-func (r *zstdReader) Read(p []byte) (int, error) {
-	if r.tail != nil {
-		return r.tail.Read(p)
-	}
-	n, err := r.decoder.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		r.tail = bytes.NewReader(r.of.mark)
-		err = nil
-	}
-	return n, err
+	*zstdDecoder
+	of *zstdCompressor
 }
 
 // Close gives the slot back.
 func (r *zstdReader) Close() error {
-	_ = r.decoder.reset(nothing{})
-	r.of.decoders.Put(r.decoder)
+	_ = r.reset(nothing{})
+	r.of.decoders.Put(r.zstdDecoder)
 	<-r.of.slots
 	return nil
 }

@@ -120,8 +120,8 @@ func (e Endpoint) network() (network, address string, err error) {
 }
 
 // Validate lists every fault of the limits, which stand under key. Twice the largest
-// request has to fit, because a JSON document is held beside its protobuf form:
-// with less, its sender would be told to retry forever.
+// request has to fit, because it is held packed and inflated, or as a JSON document and as
+// protobuf; with less, even usual requests would be too large.
 func (l Limits) Validate(key string) []error {
 	var faults []error
 	if n := l.MaxRequestBytes; n < minRequestBytes || n > maxRequestBytes {

@@ -24,12 +24,16 @@ type exchange struct {
 	control *http.ResponseController
 	media   media
 	op      string
+	signal  otlp.Signal // otlp.Count where the path is of none
 }
 
 // serve answers every request. Deadlines are set per request, since the server's own
 // would cut off a slow link's large body, and an Accept that waits for the disk.
 func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{of: h, w: w, r: r, control: http.NewResponseController(w), op: "receive over HTTP"}
+	x := &exchange{of: h, w: w, r: r, control: http.NewResponseController(w), op: "receive over HTTP", signal: otlp.Count}
+	if signal, found := h.signals[r.URL.Path]; found {
+		x.signal = signal
+	}
 	media, known := mediaOf(r.Header.Get("Content-Type"))
 	x.media = media
 	_ = x.control.SetReadDeadline(time.Now().Add(bodyGrace))
@@ -41,9 +45,8 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
 		x.fail(err)
 		return
 	}
-	signal, found := h.signals[r.URL.Path]
 	switch {
-	case !found:
+	case x.signal == otlp.Count:
 		x.refuse(http.StatusNotFound, notFound, fmt.Sprintf("no such path: %s; want /v1/traces, /v1/metrics or /v1/logs", r.URL.Path))
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
@@ -51,8 +54,8 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request) {
 	case !known:
 		x.fail(fault.New(fault.Unsupported, x.op, "content type %q: want %s or %s", r.Header.Get("Content-Type"), protobufType, jsonType))
 	default:
-		x.op = "receive " + signal.String() + " over HTTP"
-		x.answer(x.take(signal))
+		x.op = "receive " + x.signal.String() + " over HTTP"
+		x.answer(x.take(x.signal))
 	}
 }
 
@@ -90,7 +93,9 @@ func (x *exchange) take(signal otlp.Signal) (err error) {
 	if x.of.draining.Err() != nil {
 		return closing(x.op)
 	}
-	b := x.of.bodies.get()
+	account := x.of.bodies.account()
+	defer account.close()
+	b := x.of.bodies.get(&account)
 	defer b.free()
 	if err := x.read(b); err != nil {
 		return err
@@ -101,22 +106,19 @@ func (x *exchange) take(signal otlp.Signal) (err error) {
 	return x.of.acceptor.Accept(x.r.Context(), signal, b.data)
 }
 
-// takeJSON needs room for the protobuf form too; that is charged for as if it were as
-// long as the document, which it seldom is.
+// takeJSON makes protobuf of the document. Its buffer is paid for in part before, since a kept
+// one has its capacity already, and as it grows.
 func (x *exchange) takeJSON(signal otlp.Signal, document *body) error {
-	b := x.of.bodies.get()
+	b := x.of.bodies.get(document.account)
 	defer b.free()
-	if err := b.charge(int64(len(document.data))); err != nil {
+	if err := b.charge(int64(min(len(document.data), cap(b.data)))); err != nil {
 		return err
 	}
-	message, err := otlpjson.ToProto(b.data, signal, document.data)
+	message, err := otlpjson.ToProto(b.data, signal, document.data, otlpjson.Allowance{Limit: b.of.limit, Take: b.account.take})
 	if err != nil {
 		return err
 	}
 	b.data = message
-	if err := b.charge(int64(len(message))); err != nil {
-		return err
-	}
 	return x.of.acceptor.Accept(x.r.Context(), signal, b.data)
 }
 
@@ -159,6 +161,11 @@ const (
 	bodyRate  = 32 << 10 // bytes a second that a body has to come at, after the grace
 )
 
+// patience is how long after its start a body may still come of which so much has been read.
+func patience(grace time.Duration, read int64) time.Duration {
+	return grace + time.Duration(read/bodyRate)*time.Second
+}
+
 // pacedReader moves the read deadline as bytes come: a slow link may take its time for
 // a large body, a client that sends a byte a second may not.
 type pacedReader struct {
@@ -170,7 +177,7 @@ type pacedReader struct {
 }
 
 func (p *pacedReader) Read(b []byte) (int, error) {
-	wanted := bodyGrace + time.Duration(p.read/bodyRate)*time.Second
+	wanted := patience(bodyGrace, p.read)
 	if wanted != p.deadline {
 		p.deadline = wanted
 		_ = p.control.SetReadDeadline(p.start.Add(wanted))

@@ -1,12 +1,12 @@
 package receive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +30,7 @@ const (
 	connWindow     = 2 << 20
 	readBuffer     = 256 << 10
 	headerBytes    = 64 << 10
+	healthBytes    = 4 << 10 // a message to the health service, which nobody needs a key for
 	handshakeLimit = 10 * time.Second
 )
 
@@ -47,9 +48,11 @@ type GRPC struct {
 	acceptor Acceptor
 	logger   *slog.Logger
 	bodies   *bodies
+	buffers  *buffers
 	inflater *inflater
 	zstd     *zstdCompressor
 	clock    func() time.Time
+	grace    time.Duration // for a message to come, before its pace counts
 
 	draining context.Context // ends when Shutdown begins
 	drain    context.CancelFunc
@@ -61,6 +64,7 @@ type GRPC struct {
 	guard    guard
 	server   *grpc.Server
 	health   *health.Server
+	away     bool // SetServing(false) was called last
 }
 
 // NewGRPC makes a receiver that is not bound yet; admission is the node's one budget.
@@ -71,9 +75,11 @@ func NewGRPC(config GRPCConfig, limits Limits, admission *Admission, acceptor Ac
 		acceptor: acceptor,
 		logger:   logger,
 		bodies:   &bodies{admission: admission, limit: limits.MaxRequestBytes},
+		buffers:  &buffers{},
 		inflater: newInflater(),
 		zstd:     sharedZstd(),
 		clock:    time.Now,
+		grace:    bodyGrace,
 	}
 	g.draining, g.drain = context.WithCancel(context.Background())
 	return g
@@ -88,6 +94,7 @@ func (g *GRPC) Listen() error {
 	}
 	listener, guard, err := open(grpcSection, g.config.Endpoint, []string{"h2"}, g.clock, g.logger)
 	if err == nil {
+		guard.refused = g.refusedCall
 		g.listener, g.guard = newHandshakes(listener), guard
 	}
 	return err
@@ -111,6 +118,7 @@ func (g *GRPC) Serve() {
 		return
 	}
 	g.server, g.health = grpc.NewServer(g.options()...), health.NewServer()
+	g.tellServingLocked()
 	g.register(g.server)
 	server, listener := g.server, g.listener
 	g.serving.Go(func() {
@@ -120,12 +128,37 @@ func (g *GRPC) Serve() {
 	})
 }
 
+// SetServing is what the health service answers, SERVING at first, for the whole server and for
+// each signal's service.
+func (g *GRPC) SetServing(serving bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.away == serving {
+		g.away = !serving
+		g.tellServingLocked()
+	}
+}
+
+func (g *GRPC) tellServingLocked() {
+	if g.health == nil {
+		return
+	}
+	status := healthpb.HealthCheckResponse_SERVING
+	if g.away {
+		status = healthpb.HealthCheckResponse_NOT_SERVING
+	}
+	g.health.SetServingStatus("", status)
+	for _, signal := range otlp.Signals {
+		g.health.SetServingStatus(signal.GRPCService(), status)
+	}
+}
+
 func (g *GRPC) options() []grpc.ServerOption {
 	return append(g.guard.options(),
 		grpc.ForceServerCodecV2(newCodec()),
 		//lint:ignore SA1019 the registry that replaces it is global: see compressors.go
-		grpc.RPCDecompressor(passGzip{}), //nolint:staticcheck // the only way that needs no global registry
-		grpc.MaxRecvMsgSize(int(g.limits.MaxRequestBytes)),
+		grpc.RPCDecompressor(acceptGzip{}), //nolint:staticcheck // the only way that needs no global registry
+		grpc.MaxRecvMsgSize(healthBytes),
 		grpc.MaxConcurrentStreams(g.config.MaxConcurrentStreams),
 		grpc.MaxHeaderListSize(headerBytes),
 		grpc.StaticStreamWindowSize(streamWindow),
@@ -136,7 +169,7 @@ func (g *GRPC) options() []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMinTime, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(identityUnary),
-		grpc.StreamInterceptor(g.endWatch),
+		grpc.StreamInterceptor(g.endStream),
 	)
 }
 
@@ -149,28 +182,34 @@ func (g *GRPC) register(server *grpc.Server) {
 			Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: g.export(signal)}},
 		}, g)
 	}
-	healthpb.RegisterHealthServer(server, g.health)
+	g.registerHealth(server)
 }
 
-// export is the one method of all signals.
+// export is the one method of all signals. What gRPC offers to receive with is not used: it
+// would buffer any message whole.
 func (g *GRPC) export(signal otlp.Signal) grpc.MethodHandler {
 	op := "receive " + signal.String() + " over gRPC"
-	return func(_ any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		var m message
-		defer m.free()
-		if err := receive(&m); err != nil {
-			return nil, err // gRPC has sent its status already
-		}
+	return func(_ any, ctx context.Context, _ func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		identity(ctx)
-		if err := g.take(ctx, signal, op, m.bytes()); err != nil {
+		if err := g.take(ctx, signal, op); err != nil {
+			g.acceptor.Refused(signal, kindOf(err))
 			return nil, statusOf(err).Err()
 		}
-		return &message{}, nil
+		return success{}, nil
 	}
 }
 
-// take hands a message to the acceptor, uncompressed and within the budget.
-func (g *GRPC) take(ctx context.Context, signal otlp.Signal, op string, data []byte) (err error) {
+// refusedCall counts a call that its guard refused.
+func (g *GRPC) refusedCall(method string, kind fault.Kind) {
+	for _, signal := range otlp.Signals {
+		if method == "/"+signal.GRPCService()+"/Export" {
+			g.acceptor.Refused(signal, kind)
+		}
+	}
+}
+
+// take receives a message and hands it to the acceptor, uncompressed and within the budget.
+func (g *GRPC) take(ctx context.Context, signal otlp.Signal, op string) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = panicked(g.logger, op, value)
@@ -179,29 +218,52 @@ func (g *GRPC) take(ctx context.Context, signal otlp.Signal, op string, data []b
 	if g.draining.Err() != nil {
 		return closing(op)
 	}
-	if packed, ok := bytes.CutPrefix(data, []byte(gzipMark)); ok {
-		return g.takeGzip(ctx, signal, packed)
-	}
-	if err := g.zstd.check(data); err != nil {
+	stream, err := streamOf(ctx)
+	if err != nil {
 		return err
 	}
-	size := int64(len(data))
-	if err := g.bodies.admission.Acquire(size); err != nil {
+	account := g.bodies.account()
+	defer account.close()
+	in := &incoming{stream: stream, account: &account, buffers: g.buffers, limit: g.bodies.limit, watch: watch(stream, g.grace)}
+	defer in.free()
+	defer in.watch.stop()
+	if err := in.receive(); err != nil {
 		return err
 	}
-	defer g.bodies.admission.Release(size)
-	return g.acceptor.Accept(ctx, signal, data)
+	if in.packed {
+		return g.takePacked(ctx, signal, in)
+	}
+	whole, err := in.join()
+	if err != nil {
+		return err
+	}
+	defer whole.Free()
+	return g.acceptor.Accept(ctx, signal, whole.ReadOnlyData())
 }
 
-func (g *GRPC) takeGzip(ctx context.Context, signal otlp.Signal, packed []byte) error {
-	b := g.bodies.get()
+func (g *GRPC) takePacked(ctx context.Context, signal otlp.Signal, in *incoming) error {
+	b := g.bodies.get(in.account)
 	defer b.free()
-	if len(packed) > 0 { // compressed to nothing at all: some clients do so with an empty request
-		if err := g.inflater.inflate(b, codingGzip, bytes.NewReader(packed)); err != nil {
-			return err
-		}
+	if err := g.inflate(b, in); err != nil {
+		return err
 	}
 	return g.acceptor.Accept(ctx, signal, b.data)
+}
+
+func (g *GRPC) inflate(b *body, in *incoming) error {
+	coding, ok := g.inflater.known(in.stream.RecvCompress())
+	switch {
+	case coding == codingIdentity: // INTERNAL is what gRPC's compression.md asks for
+		return fault.New(fault.Internal, "receive", "a message is said to be compressed, and not how")
+	case !ok: // a host process has registered it
+		return fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding)
+	case len(in.parts) == 0: // compressed to nothing at all: some clients do so with an empty request
+		return nil
+	case coding == codingZstd:
+		g.zstd.slots <- struct{}{}
+		defer func() { <-g.zstd.slots }()
+	}
+	return g.inflater.inflate(b, coding, in.drain())
 }
 
 // identity keeps an answer uncompressed: gRPC would use the request's encoding, though
@@ -213,27 +275,56 @@ func identityUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, ne
 	return next(ctx, request)
 }
 
-// endWatch ends the health service's streams, which have no end of their own, when
+// endStream ends the health service's streams, which have no end of their own, when
 // Shutdown begins: it would wait for them until its deadline.
-func (g *GRPC) endWatch(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+func (g *GRPC) endStream(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	identity(stream.Context())
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 	defer context.AfterFunc(g.draining, cancel)()
-	err := next(server, boundStream{stream, ctx})
+	err := next(server, boundStream{stream, ctx, g.grace})
 	if err != nil && g.draining.Err() != nil {
 		return statusOf(closing("watch health")).Err()
 	}
 	return err
 }
 
-// boundStream is a stream with a narrower context.
+// boundStream is a stream with a narrower context, whose one message is watched.
 type boundStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx   context.Context
+	grace time.Duration
 }
 
 func (s boundStream) Context() context.Context { return s.ctx }
+
+func (s boundStream) RecvMsg(m any) error {
+	return watched(s.ctx, s.grace, s.ServerStream.RecvMsg)(m)
+}
+
+// watched receives under the eyes of a watchdog.
+func watched(ctx context.Context, grace time.Duration, receive func(any) error) func(any) error {
+	return func(m any) error {
+		stream, err := streamOf(ctx)
+		if err != nil {
+			return statusOf(err).Err()
+		}
+		defer watch(stream, grace).stop()
+		return receive(m)
+	}
+}
+
+// registerHealth adds the health service with its messages watched.
+func (g *GRPC) registerHealth(server *grpc.Server) {
+	described := healthpb.Health_ServiceDesc
+	described.Methods = slices.Clone(described.Methods)
+	for i, method := range described.Methods {
+		described.Methods[i].Handler = func(service any, ctx context.Context, receive func(any) error, around grpc.UnaryServerInterceptor) (any, error) {
+			return method.Handler(service, ctx, watched(ctx, g.grace, receive), around)
+		}
+	}
+	server.RegisterService(&described, g.health)
+}
 
 // Shutdown refuses new calls and waits for those in flight until ctx ends, then cuts
 // them off: the error says so.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -50,10 +52,15 @@ type grpcRig struct {
 
 func startGRPC(t *testing.T, options ...grpc.DialOption) *grpcRig {
 	t.Helper()
+	return startGRPCWithin(t, testLimits(), options...)
+}
+
+func startGRPCWithin(t *testing.T, limits Limits, options ...grpc.DialOption) *grpcRig {
+	t.Helper()
 	config := DefaultGRPC()
 	config.Endpoint.Endpoint = "127.0.0.1:0"
-	rig := &grpcRig{fake: &fake{}, admission: NewAdmission(testLimits().MaxInflightBytes)}
-	rig.GRPC = NewGRPC(config, testLimits(), rig.admission, rig.fake, quiet())
+	rig := &grpcRig{fake: &fake{}, admission: NewAdmission(limits.MaxInflightBytes)}
+	rig.GRPC = NewGRPC(config, limits, rig.admission, rig.fake, quiet())
 	if err := rig.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +126,7 @@ func (p packer) Do(out io.Writer, data []byte) error {
 func TestGRPCCompression(t *testing.T) {
 	for _, coding := range []string{codingGzip, codingZstd} {
 		t.Run(coding, func(t *testing.T) {
-			rig := startGRPC(t, grpc.WithCompressor(packer{wireCompressor{coding}, t})) //nolint:staticcheck // see passGzip
+			rig := startGRPC(t, grpc.WithCompressor(packer{wireCompressor{coding}, t})) //nolint:staticcheck // see acceptGzip
 			for _, body := range []string{"", "abc", strings.Repeat("abcdefg", 100<<10)} {
 				if err := rig.export(otlp.Logs, []byte(body)); err != nil {
 					t.Fatal(err)
@@ -140,7 +147,7 @@ func TestGRPCRefusesDamagedCompression(t *testing.T) {
 			"truncated":        whole[:len(whole)-5],
 			"trailing garbage": append(bytes.Clone(whole), "garbage"...),
 		}
-		rig := startGRPC(t, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see passGzip
+		rig := startGRPC(t, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see acceptGzip
 		for name, data := range damage {
 			t.Run(coding+" "+name, func(t *testing.T) {
 				expectCode(t, rig.export(otlp.Traces, data), codes.InvalidArgument)
@@ -160,7 +167,7 @@ func TestGRPCTooLargeIsNotRetryable(t *testing.T) {
 		t.Run(coding, func(t *testing.T) {
 			var options []grpc.DialOption
 			if coding != codingIdentity {
-				options = append(options, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see passGzip
+				options = append(options, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see acceptGzip
 			}
 			rig := startGRPC(t, options...)
 			err := rig.export(otlp.Traces, data)
@@ -174,7 +181,7 @@ func TestGRPCTooLargeIsNotRetryable(t *testing.T) {
 }
 
 func TestGRPCUnknownEncodingIsUnimplemented(t *testing.T) {
-	rig := startGRPC(t, grpc.WithCompressor(wireCompressor{"x-unknown"})) //nolint:staticcheck // see passGzip
+	rig := startGRPC(t, grpc.WithCompressor(wireCompressor{"x-unknown"})) //nolint:staticcheck // see acceptGzip
 	expectCode(t, rig.export(otlp.Traces, []byte("abc")), codes.Unimplemented)
 }
 
@@ -238,6 +245,29 @@ func TestGRPCBudgetFullIsOverloaded(t *testing.T) {
 		t.Fatalf("%d refusals counted, want 1", rig.admission.Refused())
 	}
 	rig.fake.expectNone(t)
+}
+
+// TestGRPCTheSmallestBudgetTakesTheLargestRequest, in every encoding, and though it does not
+// get smaller by it.
+func TestGRPCTheSmallestBudgetTakesTheLargestRequest(t *testing.T) {
+	limits := Limits{MaxRequestBytes: 1 << 20, MaxInflightBytes: 2 << 20}
+	body := make([]byte, limits.MaxRequestBytes-1<<10) // gzip makes it longer
+	_, _ = rand.NewChaCha8([32]byte{}).Read(body)
+	for _, coding := range []string{codingIdentity, codingGzip, codingZstd} {
+		t.Run(coding, func(t *testing.T) {
+			var options []grpc.DialOption
+			if coding != codingIdentity {
+				options = append(options, grpc.WithCompressor(packer{wireCompressor{coding}, t})) //nolint:staticcheck // see acceptGzip
+			}
+			rig := startGRPCWithin(t, limits, options...)
+			if err := rig.export(otlp.Logs, body); err != nil {
+				t.Fatal(err)
+			}
+			if got := rig.fake.take(t); got.body != string(body) {
+				t.Errorf("accepted %d bytes, want %d", len(got.body), len(body))
+			}
+		})
+	}
 }
 
 func TestGRPCManyInFlightOnOneConnection(t *testing.T) {
@@ -334,26 +364,50 @@ func TestGRPCClientOfTheProcessMayUseZstd(t *testing.T) {
 	}
 }
 
-func BenchmarkGRPCTake(b *testing.B) {
-	data := bytes.Repeat([]byte("some telemetry "), 2000)
-	g := NewGRPC(DefaultGRPC(), testLimits(), NewAdmission(1<<30), accepting{}, quiet())
-	for coding, message := range map[string][]byte{
-		codingIdentity: data,
-		codingGzip:     append([]byte(gzipMark), packed(b, codingGzip, data)...),
-	} {
-		b.Run(coding, func(b *testing.B) {
-			b.SetBytes(int64(len(data)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := g.take(b.Context(), otlp.Traces, "bench", message); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+// go test -run '^$' -bench GRPCCalls ./gocore/internal/receive/ (client and wire included)
+func BenchmarkGRPCCalls(b *testing.B) {
+	for _, coding := range []string{codingIdentity, codingGzip} {
+		for _, size := range []int{200, 8 << 10, 256 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("coding=%s/size=%d", coding, size), func(b *testing.B) {
+				benchmarkCalls(b, coding, packed(b, coding, bytes.Repeat([]byte("some telemetry. "), size/16)))
+			})
+		}
 	}
+}
+
+func benchmarkCalls(b *testing.B, coding string, body []byte) {
+	config, limits := DefaultGRPC(), DefaultLimits()
+	config.Endpoint.Endpoint = "127.0.0.1:0"
+	g := NewGRPC(config, limits, NewAdmission(limits.MaxInflightBytes), accepting{}, quiet())
+	if err := g.Listen(); err != nil {
+		b.Fatal(err)
+	}
+	g.Serve()
+	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if coding != codingIdentity {
+		options = append(options, grpc.WithCompressor(wireCompressor{coding})) //nolint:staticcheck // see acceptGzip
+	}
+	conn, err := grpc.NewClient(g.Addr(), options...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			var reply []byte
+			if err := conn.Invoke(b.Context(), "/"+otlp.Traces.GRPCService()+"/Export", &body, &reply, grpc.ForceCodecV2(wireCodec{})); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	_ = conn.Close()
+	_ = g.Shutdown(context.Background())
 }
 
 // accepting takes everything and keeps nothing.
 type accepting struct{}
 
 func (accepting) Accept(context.Context, otlp.Signal, []byte) error { return nil }
+
+func (accepting) Refused(otlp.Signal, fault.Kind) {}

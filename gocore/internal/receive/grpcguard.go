@@ -35,6 +35,9 @@ func (g guard) tap(ctx context.Context, call *tap.Info) (context.Context, error)
 		return ctx, nil
 	}
 	if err := g.keys.Check(first(call.Header, secure.APIKeyHeader), first(call.Header, secure.AuthorizationHeader)); err != nil {
+		if g.refused != nil {
+			g.refused(call.FullMethodName, kindOf(err))
+		}
 		return ctx, statusOf(err).Err()
 	}
 	return ctx, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
 
@@ -15,6 +16,8 @@ import (
 type guard struct {
 	tls  *tls.Config  // nil: plaintext
 	keys *secure.Keys // nil: no key is asked for
+	// refused is told of gRPC calls without a key.
+	refused func(method string, kind fault.Kind)
 }
 
 // open binds an endpoint with its guard; section is where its settings stand, and protocols
@@ -39,6 +42,9 @@ func open(section string, at Endpoint, protocols []string, now func() time.Time,
 }
 
 func (e Endpoint) warn(section string, logger *slog.Logger) {
+	if section == healthSection { // is there for others
+		return
+	}
 	if lack := e.unprotected(section); lack != "" {
 		logger.Warn("other machines can reach a listener that is not fully protected",
 			"listener", section, "endpoint", e.Endpoint, "missing", lack)

@@ -182,7 +182,7 @@ func (r *grpcRig) exportWith(ctx context.Context, signal otlp.Signal, body []byt
 // TestGRPCRefusesBeforeTheMessage: what comes without a key is neither waited for nor inflated.
 func TestGRPCRefusesBeforeTheMessage(t *testing.T) {
 	g := newGuarded(t).withKeys()
-	rig := g.grpc(t, insecure.NewCredentials(), grpc.WithCompressor(wireCompressor{codingGzip})) //nolint:staticcheck // see passGzip
+	rig := g.grpc(t, insecure.NewCredentials(), grpc.WithCompressor(wireCompressor{codingGzip})) //nolint:staticcheck // see acceptGzip
 	for _, method := range []string{"/" + otlp.Logs.GRPCService() + "/Export", "/x.Service/Export", "/grpc.health.v1.HealthX/Check"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		stream, err := rig.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, method, grpc.ForceCodecV2(wireCodec{}))

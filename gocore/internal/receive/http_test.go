@@ -33,10 +33,15 @@ type httpRig struct {
 
 func startHTTP(t *testing.T, origins ...string) *httpRig {
 	t.Helper()
+	return startHTTPWithin(t, testLimits(), origins...)
+}
+
+func startHTTPWithin(t *testing.T, limits Limits, origins ...string) *httpRig {
+	t.Helper()
 	config := DefaultHTTP()
 	config.Endpoint.Endpoint, config.CORSAllowedOrigins = "127.0.0.1:0", origins
-	rig := &httpRig{scheme: "http", fake: &fake{}, admission: NewAdmission(testLimits().MaxInflightBytes)}
-	rig.HTTP = NewHTTP(config, testLimits(), rig.admission, rig.fake, quiet())
+	rig := &httpRig{scheme: "http", fake: &fake{}, admission: NewAdmission(limits.MaxInflightBytes)}
+	rig.HTTP = NewHTTP(config, limits, rig.admission, rig.fake, quiet())
 	if err := rig.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -507,4 +512,50 @@ func TestJSONStatusIsWhatProtoJSONReads(t *testing.T) {
 			t.Fatalf("%s, want %s: %v", jsonMedia.encode(statusOf(err)), want, failed)
 		}
 	}
+}
+
+// TestHTTPJSONThatGrows: a document that becomes too large is refused for good, whichever limit
+// it passes alone, and nobody is told to come again for nothing.
+func TestHTTPJSONThatGrows(t *testing.T) {
+	const head, tail = `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"bucketCounts":[`, `0]}]}}]}]}]}`
+	document := func(counts int) []byte { return []byte(head + strings.Repeat("0,", counts) + tail) }
+	for name, c := range map[string]struct {
+		inflight int64
+		document []byte
+		want     int
+		told     string
+	}{
+		"fits":              {4 << 20, document(100 << 10), 200, ""},
+		"beyond a request":  {16 << 20, document(400 << 10), 413, "larger than 1048576 bytes as protobuf"},
+		"beyond both":       {2 << 20, document(400 << 10), 413, ""},
+		"beyond the budget": {2 << 20, []byte(`{"resourceMetrics":[{"schemaUrl":"` + strings.Repeat("x", 1000_000) + `"}]}`), 413, "max_inflight_bytes, 2097152"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rig := startHTTPWithin(t, Limits{MaxRequestBytes: 1 << 20, MaxInflightBytes: c.inflight})
+			for range 2 {
+				a := rig.do(t, "POST", "/v1/metrics", bytes.NewReader(c.document), "Content-Type", jsonType)
+				told := a.expect(t, c.want, jsonType)
+				if a.header.Get("Retry-After") != "" || !strings.Contains(told.GetMessage(), c.told) {
+					t.Errorf("Retry-After %q, %v", a.header.Get("Retry-After"), told)
+				}
+			}
+			if rig.admission.Refused() != 0 {
+				t.Errorf("%d refusals are counted as for want of room", rig.admission.Refused())
+			}
+		})
+	}
+}
+
+// TestHTTPJSONIsPaidForAsItGrows: a document that finds no room for its message is welcome later.
+func TestHTTPJSONIsPaidForAsItGrows(t *testing.T) {
+	rig := startHTTP(t)
+	document := []byte(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"bucketCounts":[` + strings.Repeat("0,", 100<<10) + `0]}]}}]}]}]}`)
+	hold := testLimits().MaxInflightBytes - 1<<20 // room for the document, and for one more of its length
+	if err := rig.admission.Acquire(hold); err != nil {
+		t.Fatal(err)
+	}
+	a := rig.do(t, "POST", "/v1/metrics", bytes.NewReader(document), "Content-Type", jsonType)
+	rig.admission.Release(hold)
+	a.expect(t, 503, jsonType)
+	rig.do(t, "POST", "/v1/metrics", bytes.NewReader(document), "Content-Type", jsonType).expect(t, 200, jsonType)
 }

@@ -27,6 +27,7 @@ var servers = map[string]func(Endpoint) server{
 	httpSection: func(at Endpoint) server {
 		return NewHTTP(HTTPConfig{Endpoint: at}, testLimits(), NewAdmission(1<<20), &fake{}, quiet())
 	},
+	metricsSection: func(at Endpoint) server { return NewMetrics(at, http.NotFoundHandler(), quiet()) },
 }
 
 func mustListen(t *testing.T, s server) {

@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
@@ -24,6 +25,13 @@ type fake struct {
 	mu     sync.Mutex // guards the fields below
 	taken  []request
 	answer func(ctx context.Context) error
+	kinds  []refusal
+}
+
+// refusal is what Refused was told.
+type refusal struct {
+	signal otlp.Signal
+	kind   fault.Kind
 }
 
 type request struct {
@@ -40,6 +48,21 @@ func (f *fake) Accept(ctx context.Context, signal otlp.Signal, body []byte) erro
 		return answer(ctx)
 	}
 	return nil
+}
+
+func (f *fake) Refused(signal otlp.Signal, kind fault.Kind) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kinds = append(f.kinds, refusal{signal, kind})
+}
+
+// refused gives what was refused since the last time.
+func (f *fake) refused() []refusal {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := f.kinds
+	f.kinds = nil
+	return all
 }
 
 func (f *fake) answerWith(answer func(ctx context.Context) error) {

@@ -1,0 +1,85 @@
+package receive
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"strings"
+	"testing"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// zipped is text as a client of the process would send it.
+func zipped(t *testing.T, z *zstdCompressor, text string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := z.Compress(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestZstdOfTheProcess(t *testing.T) {
+	z := sharedZstd()
+	for _, text := range []string{"", "a", strings.Repeat("again ", 10_000)} { // the second and third use kept coders
+		r, err := z.Decompress(bytes.NewReader(zipped(t, z, text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := io.ReadAll(r)
+		if err != nil || string(back) != text {
+			t.Errorf("%d bytes came back, %v; want %d", len(back), err, len(text))
+		}
+		if err := r.(io.Closer).Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 2 * cap(z.slots) { // a failure gives its slot back, or this would wait for ever
+		r, err := z.Decompress(strings.NewReader("no zstd"))
+		if err == nil {
+			_, err = io.ReadAll(r)
+			_ = r.(io.Closer).Close()
+		}
+		if err == nil {
+			t.Fatal("damage was inflated")
+		}
+	}
+}
+
+func TestGzipForTheHealthService(t *testing.T) {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(make([]byte, 2*healthBytes)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if inflated, err := (acceptGzip{}).Do(&packed); err != nil || len(inflated) != healthBytes+1 {
+		t.Errorf("%d bytes, %v; want one more than is allowed", len(inflated), err)
+	}
+	if _, err := (acceptGzip{}).Do(strings.NewReader("no gzip")); err == nil {
+		t.Error("damage was inflated")
+	}
+}
+
+func TestCodecAnswers(t *testing.T) {
+	codec := newCodec()
+	if codec.Name() != "proto" {
+		t.Errorf("the name is %s", codec.Name())
+	}
+	if data, err := codec.Marshal(success{}); err != nil || data.Len() != 0 {
+		t.Errorf("success is %d bytes, %v", data.Len(), err)
+	}
+	if data, err := codec.Marshal(&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}); err != nil || data.Len() == 0 {
+		t.Errorf("health is %d bytes, %v", data.Len(), err)
+	}
+}
