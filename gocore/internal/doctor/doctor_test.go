@@ -3,7 +3,9 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -542,4 +544,64 @@ func TestFailedRepairs(t *testing.T) {
 	if _, err := Run(disk, settings(), Options{Repair: true}, quiet); err == nil {
 		t.Error("two repair at a time")
 	}
+}
+
+// TestDamageOfTheLiving is told when it lasts, and nothing is done about it. A journal of a newer
+// program is left alone.
+func TestDamageOfTheLiving(t *testing.T) {
+	disk := memfs.New()
+	n := start(t, disk, nothing)
+	put(t, n, "a"+strings.Repeat("x", 100), "b", "")
+	segment := only(t, disk, ".journal/"+onlyJournal(t, disk), ".seg")
+	change(t, disk, segment, func(data []byte) (int64, []byte) {
+		return int64(bytes.Index(data, []byte("xxx"))), []byte("y")
+	})
+	expectFindings(t, "alive", run(t, disk, true), []string{"warning: damaged at 64"}, true)
+
+	looks := 0
+	disk.SetHook(func(op memfs.Op) error { // at the second look it is another segment
+		if op.Kind == memfs.Open && op.Name == segment {
+			if looks++; looks > 2 {
+				return fs.ErrNotExist
+			}
+		}
+		return nil
+	})
+	expectFindings(t, "alive, for a moment", run(t, disk, false), nil, true)
+	disk.SetHook(func(op memfs.Op) error {
+		if op.Kind == memfs.Read && op.Name == segment {
+			return syscall.EIO
+		}
+		return nil
+	})
+	expectFindings(t, "unreadable", run(t, disk, false), []string{"warning: the journal cannot be read"}, true)
+	disk.SetHook(nil)
+
+	crashed := disk.Clone(memfs.KillNine())
+	change(t, crashed, segment, func(data []byte) (int64, []byte) {
+		head := bytes.Clone(data[:64])
+		head[8]++ // the version
+		table := crc32.MakeTable(crc32.Castagnoli)
+		binary.LittleEndian.PutUint32(head[12:], crc32.Update(crc32.Checksum(head[:12], table), table, head[16:]))
+		return 0, head
+	})
+	newer := []string{"warning: the journal cannot be read"}
+	expectFindings(t, "newer", run(t, crashed, true), newer, true)
+	expectFindings(t, "newer, afterwards", run(t, crashed, false), newer, true)
+}
+
+// onlyJournal is the one writer's with a journal.
+func onlyJournal(t *testing.T, disk fsys.FS) string {
+	t.Helper()
+	entries, err := disk.ReadDir(files.Journals("/out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.IsDir() {
+			return entry.Name()
+		}
+	}
+	t.Fatal("no journal")
+	return ""
 }
