@@ -37,6 +37,9 @@ func main() {
 	if err == nil {
 		return
 	}
+	if errors.Is(err, errRemain) { // the report says so
+		os.Exit(1)
+	}
 	fmt.Fprintln(os.Stderr, "otlp-arrow:", err)
 	if errors.Is(err, errUsage) || otlparrow.Code(err) == configCode {
 		os.Exit(2)
