@@ -248,6 +248,32 @@ func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.Oa
 	})
 }
 
+//export oa_maintain
+func oa_maintain(request *C.char, length C.uint64_t, out **C.char, err *C.OaError) C.int32_t {
+	return guard("oa_maintain", 0, err, func() error {
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
+		document, err := bytesIn("request", unsafe.Pointer(request), length)
+		if err != nil {
+			return err
+		}
+		wanted, err := otlparrow.ParseMaintenance(document)
+		if err != nil {
+			return err
+		}
+		outcome, err := otlparrow.Maintain(context.Background(), wanted)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(outcome)
+		if err == nil {
+			textOut(out, text)
+		}
+		return err
+	})
+}
+
 //export oa_schema
 func oa_schema(handle C.uint64_t, signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t {
 	return guard("oa_schema", handle, err, func() error {

@@ -66,6 +66,13 @@ int32_t oa_files(uint64_t handle, int32_t signal, int64_t timeout_ms, char **jso
 int32_t oa_schema(uint64_t handle, int32_t signal, uint8_t **ipc, uint64_t *length, OaError *err);
 void oa_bytes_release(void *bytes);
 
+/* oa_maintain does what the commands doctor and compact do, without a node. request is
+ * {"command": "doctor" or "compact", "paths": [TEXT, ...], "config": as for oa_resolve,
+ * "repair": BOOL, "signal": TEXT, "min_batches": NUMBER}, all but the first two optional.
+ * It gives {"ok": BOOL, "text": for people, "report": for machines}, after any time:
+ * nothing is lost if the process ends meanwhile. A wrong request gives OA_CONFIG. */
+int32_t oa_maintain(const char *request, uint64_t length, char **json, OaError *err);
+
 /* oa_log_next waits up to timeout_ms for the next log record of the node:
  * {"time": RFC 3339, "level": "INFO", "msg": TEXT, ...attributes}. *json is NULL when
  * there was none in time. After oa_close it gives OA_BAD_HANDLE. */

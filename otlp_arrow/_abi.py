@@ -45,6 +45,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "oa_export": (_i32, (_u64, _i32, _address, _u64, _error)),
     "oa_flush": (_i32, (_u64, _i64, _error)),
     "oa_files": (_i32, (_u64, _i32, _i64, _text_out, _error)),
+    "oa_maintain": (_i32, (ctypes.c_char_p, _u64, _text_out, _error)),
     "oa_log_next": (_i32, (_u64, _i64, _text_out, _error)),
     "oa_schema": (_i32, (_u64, _i32, _text_out, _number_out, _error)),
 }

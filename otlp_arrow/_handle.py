@@ -82,6 +82,18 @@ def resolve(sources: bytes) -> dict[str, Any]:
         call.release()
 
 
+def maintain(request: bytes) -> dict[str, Any]:
+    """What doctor or compact found and did, see oa_maintain. Takes any time; raises ConfigError, IoError."""
+    call = NativeCall()
+    try:
+        call.check("oa_maintain", request, len(request), ctypes.byref(call.out))
+        result = call.json()
+        assert isinstance(result, dict)
+        return result
+    finally:
+        call.release()
+
+
 def empty_stream(signal: str, handle: int = 0) -> bytes:
     """An Arrow IPC stream without batches that has the signal's schema; 0 is no node, so nothing promoted."""
     call, number = NativeCall(), _abi.SIGNALS[signal]

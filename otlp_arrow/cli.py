@@ -1,6 +1,7 @@
-"""The command otlp-arrow: serve, validate, print-config.
+"""The command otlp-arrow: serve, validate, print-config, doctor, compact.
 
-Exit codes: 0 done, 1 failed (a full disk), 2 a bad command line or configuration, a port in use included.
+Exit codes: 0 done, 1 failed (a full disk, problems that doctor leaves), 2 a bad command line or
+configuration, a port in use included.
 Standard output has results (the ready line, the configuration), standard error has logs and faults.
 """
 
@@ -72,6 +73,20 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("print-config", help="print the resolved settings as JSON, secrets hidden")
     _settings(show)
     show.set_defaults(run=_print_config)
+
+    doctor = commands.add_parser("doctor", help="check an output directory, and repair it")
+    doctor.add_argument("paths", metavar="DIR", nargs=1)
+    doctor.add_argument("--repair", action="store_true", help="repair what can be; no data is deleted")
+    doctor.add_argument("--config", metavar="FILE", help="settings with which journals are adopted")
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    doctor.set_defaults(run=_maintain, command="doctor", signal="", min_batches=0)
+
+    compact = commands.add_parser("compact", help="few large batches instead of many small ones")
+    compact.add_argument("paths", metavar="DIR|FILE", nargs="+", help="output directories, or files in them")
+    compact.add_argument("--signal", choices=("traces", "metrics", "logs"), default="")
+    compact.add_argument("--min-batches", type=int, default=0, help="leave files with fewer alone (8)")
+    compact.add_argument("--json", action="store_true", help="print the report as JSON")
+    compact.set_defaults(run=_maintain, command="compact", config=None, repair=False)
     return parser
 
 
@@ -151,6 +166,45 @@ def _print_config(options: argparse.Namespace) -> int:
 
     print(json.dumps(resolve(_sources(options)), indent=2))
     return 0
+
+
+def _maintain(options: argparse.Namespace) -> int:
+    from ._handle import maintain
+
+    sources = config.sources({}, config_file=options.config, embedded=False)
+    request = {
+        "command": options.command,
+        "paths": [str(Path(path).absolute()) for path in options.paths],
+        "config": json.loads(sources),
+        "repair": options.repair,
+        "signal": options.signal,
+        "min_batches": options.min_batches,
+    }
+    outcome = _interruptible(lambda: maintain(json.dumps(request).encode()))
+    if options.json:
+        print(json.dumps(outcome["report"], indent=2))
+    else:
+        print(outcome["text"], end="")
+    return 0 if outcome["ok"] else 1
+
+
+def _interruptible(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Runs work so that Ctrl-C ends the process meanwhile, which leaves nothing half done."""
+    done: list[dict[str, Any] | BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:
+            done.append(error)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.1)
+    if isinstance(done[0], BaseException):
+        raise done[0]
+    return done[0]
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ var lines = [][]string{
 	{"receive"},
 	{"config"},
 	{"node"},
+	{"doctor"},
 }
 
 // support packages are for tests: nothing else may import them.

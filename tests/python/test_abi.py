@@ -132,6 +132,8 @@ HUGE = 2**64 - 1
         ("oa_export", (HANDLE, 0, b"x", 2**63), "no memory has"),
         ("oa_files", (HANDLE, 0, 1000, None), "json is NULL"),
         ("oa_log_next", (HANDLE, 0, None), "json is NULL"),
+        ("oa_maintain", (b"{}", 2, None), "json is NULL"),
+        ("oa_maintain", (None, 2, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_schema", (0, 0, None, ctypes.byref(NUMBER)), "ipc is NULL"),
         ("oa_schema", (0, 0, ctypes.byref(TEXT), None), "length is NULL"),
     ],

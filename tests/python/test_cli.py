@@ -263,3 +263,72 @@ def test_a_list_may_have_commas(capsys):
 def test_no_assignment_is_forgotten(capsys):
     assert cli.main(["print-config", "--set", "otlp_grpc=1", "--set", "otlp_grpc.enabled=false"]) == 2
     assert "otlp_grpc: 1 is not a mapping of settings" in capsys.readouterr().err
+
+
+# --- doctor and compact ---
+
+
+def test_maintenance_asks_the_core(core, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    core.answers["oa_maintain"] = (0, {"ok": True, "text": "fine\n", "report": {"healthy": True}})
+    assert cli.main(["doctor", "d", "--repair", "--config", "c.yaml"]) == 0
+    assert cli.main(["compact", "d", "e", "--signal", "logs", "--min-batches", "3", "--json"]) == 0
+    assert capsys.readouterr().out == 'fine\n{\n  "healthy": true\n}\n'
+    doctor, compact = (json.loads(arguments[0]) for name, arguments in core.calls if name == "oa_maintain")
+    config = doctor.pop("config")
+    assert config["file"] == "c.yaml"
+    empty = {"signal": "", "min_batches": 0}
+    assert doctor == {"command": "doctor", "paths": [str(tmp_path / "d")], "repair": True, **empty}
+    del compact["config"]
+    paths = [str(tmp_path / "d"), str(tmp_path / "e")]
+    wanted = {"command": "compact", "paths": paths, "repair": False, "signal": "logs", "min_batches": 3}
+    assert compact == wanted
+
+
+def test_problems_that_remain_end_with_1(core, capsys):
+    core.answers["oa_maintain"] = (0, {"ok": False, "text": "error: x\n", "report": {}})
+    assert cli.main(["doctor", "/x"]) == 1
+    assert capsys.readouterr().out == "error: x\n"
+
+
+def test_no_directory_ends_with_2(capsys, tmp_path):
+    for command in ("doctor", "compact"):
+        assert cli.main([command, str(tmp_path)]) == 2
+        assert "is no output directory" in capsys.readouterr().err
+
+
+def test_compacted_files_read_alike(capsys, tmp_path, trace_request):
+    from otlp_arrow import OtlpLibrary
+
+    with OtlpLibrary(output_dir=tmp_path) as library:
+        for place in range(9):
+            library.export_traces(trace_request(f"span {place}\0", service=f"shop {place % 3}"))
+            library.flush()
+    before = read_traces(tmp_path)
+    assert cli.main(["compact", str(tmp_path)]) == 0
+    assert "9 rows, 9 batches -> 1" in capsys.readouterr().out
+    after = read_traces(tmp_path)
+    assert after.schema == before.schema
+    order = {f"span {place}\0": place for place in range(9)}
+    rows = sorted(after.to_pylist(), key=lambda row: order[row["name"]])
+    assert rows == before.to_pylist()
+    assert cli.main(["doctor", str(tmp_path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["healthy"]
+    assert report["tables"]["traces"] == {
+        "files": 1,
+        "batches": 1,
+        "rows": 9,
+        "bytes": report["tables"]["traces"]["bytes"],
+    }
+
+
+def test_the_first_format_reads(repository):
+    """The directory that Go's tests adopt and repair: 5 requests of 2 items, one file compacted."""
+    from otlp_arrow import read_logs, read_metrics
+
+    golden = repository / "gocore" / "internal" / "doctor" / "testdata" / "v1"
+    for read in (read_traces, read_logs, read_metrics):
+        table = read(golden)
+        assert table.num_rows >= 10
+        assert None not in table["service_name"].to_pylist()

@@ -22,6 +22,10 @@ import (
 const usage = `usage: otlp-arrow serve [flags]        receive until SIGTERM or SIGINT
        otlp-arrow validate FILE        check a configuration
        otlp-arrow print-config [flags] print the whole configuration
+       otlp-arrow doctor DIR [--repair] [--json] [--config FILE]
+                                       check an output directory, and repair it
+       otlp-arrow compact DIR|FILE... [--signal SIGNAL] [--min-batches N] [--json]
+                                       few large batches instead of many small ones
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`
 
@@ -32,6 +36,9 @@ func main() {
 	err := run(os.Args[1:], os.Stdout, os.Stderr)
 	if err == nil {
 		return
+	}
+	if errors.Is(err, errRemain) { // the report says so
+		os.Exit(1)
 	}
 	fmt.Fprintln(os.Stderr, "otlp-arrow:", err)
 	if errors.Is(err, errUsage) || otlparrow.Code(err) == configCode {
@@ -62,6 +69,8 @@ func command(name string, args []string, out, log io.Writer) error {
 		return validate(args, out)
 	case "print-config":
 		return printConfig(args, out)
+	case "doctor", "compact":
+		return maintain(name, args, out, log)
 	case "help", "-h", "--help":
 		return flag.ErrHelp
 	}

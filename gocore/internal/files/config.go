@@ -16,6 +16,8 @@ type Config struct {
 	RotateBytes int64 `json:"rotate_bytes" yaml:"rotate_bytes"`
 	// RotateIntervalSecs is the age at which a file is closed.
 	RotateIntervalSecs int64 `json:"rotate_interval_secs" yaml:"rotate_interval_secs"`
+	// CompactAfterRotation makes few large batches of a closed file's many small ones.
+	CompactAfterRotation bool `json:"compact_after_rotation" yaml:"compact_after_rotation"`
 	// FileMode and DirMode are octal permissions of what is made.
 	FileMode string `json:"file_mode" yaml:"file_mode"`
 	DirMode  string `json:"dir_mode" yaml:"dir_mode"`

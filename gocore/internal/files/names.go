@@ -52,3 +52,9 @@ func parseName(text string) (n name, ok bool) {
 	n.seq, err2 = strconv.Atoi(match[4])
 	return n, err == nil && err2 == nil
 }
+
+// IsData tells whether a file's name is that of a data file of a signal.
+func IsData(base string, s otlp.Signal) bool {
+	n, ok := parseName(base)
+	return ok && n.signal == s
+}

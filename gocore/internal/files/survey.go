@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -124,3 +125,36 @@ func listSignal(disk fsys.FS, dir string, s otlp.Signal) (all []surveyed, err er
 	}
 	return all, err
 }
+
+// Entry is a data file as those see it who are not its writer.
+type Entry struct {
+	Path   string
+	Writer string
+	Seq    int
+	Bytes  int64
+	// Held: its writer, or the recovery of it, still needs it as it is.
+	Held bool
+}
+
+// Survey lists a signal's files, those with the oldest data first.
+func Survey(disk fsys.FS, dir string, s otlp.Signal) ([]Entry, error) {
+	all, err := survey(disk, dir, s)
+	entries := make([]Entry, len(all))
+	for i, f := range all {
+		entries[i] = Entry{f.path, f.writer, f.seq, f.size, f.held}
+	}
+	return entries, err
+}
+
+// Owned tells whose a file in an output directory is by its name, data files, hidden ones and
+// cursors: of a writer, or of no one in particular.
+func Owned(base string) (writer string, ok bool) {
+	match := ownedPattern.FindStringSubmatch(base)
+	if match == nil {
+		return "", false
+	}
+	return match[1] + match[2] + match[3], true
+}
+
+var ownedPattern = regexp.MustCompile(`^\.?otlp_(?:traces|metrics|logs)_\d{8}_\d{6}_([0-9a-f]+)_\d{6,}\.` +
+	`|^\.otlp_trial_([0-9a-f]+)$|^\.?([0-9a-f]+)\.(?:traces|metrics|logs)\.cursor`)

@@ -93,6 +93,15 @@ func (n *Node) adopt(dir string) error {
 	return adopter{n.disk, &n.Config, n.log, &n.counts, &n.written, &n.adopted}.adopt(dir)
 }
 
+// Adopt brings one dead journal's records into files, for who has no node.
+func Adopt(disk fsys.FS, c *config.Config, dir string, log *slog.Logger) error {
+	var all [otlp.Count]written
+	for s := range all {
+		all[s].init()
+	}
+	return adopter{disk, c, log, new(files.Counts), &all, new(adopted)}.adopt(dir)
+}
+
 // adopter is who adopts, with what is counted.
 type adopter struct {
 	disk    fsys.FS

@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
@@ -14,12 +16,13 @@ import (
 type keeper struct {
 	cancel context.CancelFunc // nil while it does not run
 	done   sync.WaitGroup
-	failed [otlp.Count]bool // the last removal; of the goroutine
+	failed [otlp.Count]bool // the last removal; of the goroutine, as is what follows
+	stuck  bool             // the last compaction failed
 }
 
 func (n *Node) startKeeper() {
 	r := n.Config.Retention
-	if r == (files.Retention{CheckIntervalSecs: r.CheckIntervalSecs}) {
+	if r == (files.Retention{CheckIntervalSecs: r.CheckIntervalSecs}) && !n.Config.Files.CompactAfterRotation {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -28,7 +31,7 @@ func (n *Node) startKeeper() {
 	n.keeper.done.Go(func() {
 		defer tick.Stop()
 		for {
-			n.keep(time.Now())
+			n.keep(ctx, time.Now())
 			select {
 			case <-ctx.Done():
 				return
@@ -51,7 +54,7 @@ func (n *Node) stopKeeper() {
 const unclaimedAfter = time.Minute
 
 // keep checks every signal once.
-func (n *Node) keep(now time.Time) {
+func (n *Node) keep(ctx context.Context, now time.Time) {
 	root := journals(n.Config.OutputDir)
 	if _, err := journal.Unclaimed(n.disk, root, now.Add(-unclaimedAfter), true); err != nil {
 		n.log.Debug("locks of dead writers cannot be removed", "error", err)
@@ -59,6 +62,32 @@ func (n *Node) keep(now time.Time) {
 	for _, s := range otlp.Signals {
 		n.retain(s, now)
 	}
+	if n.Config.Files.CompactAfterRotation {
+		n.compact(ctx)
+	}
+}
+
+// compact compacts what was closed since the last time, by whichever process. Another that does
+// it at the same time leaves nothing to be done.
+func (n *Node) compact(ctx context.Context) {
+	all, err := files.Compact(ctx, n.disk, n.Config.OutputDir, files.Choice{MinBatches: files.DefaultMinBatches}, n.files.ID())
+	done, before, after := 0, int64(0), int64(0)
+	for _, f := range all {
+		if f.Skipped == "" {
+			done, before, after = done+1, before+f.Before.Bytes, after+f.After.Bytes
+		}
+	}
+	if done > 0 {
+		n.log.Info("files were compacted", "files", done, "bytes_before", before, "bytes_after", after)
+	}
+	failed := err != nil && ctx.Err() == nil && !errors.Is(err, fsys.ErrLocked)
+	switch {
+	case failed && !n.keeper.stuck:
+		n.log.Warn("files cannot be compacted; it is tried again", "error", err)
+	case !failed && n.keeper.stuck:
+		n.log.Info("compacting files goes on")
+	}
+	n.keeper.stuck = failed
 }
 
 // retain logs what it did in one line, a lasting failure once, and its end once.

@@ -3,7 +3,9 @@ package node
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -81,18 +83,61 @@ func TestRetentionInTheNode(t *testing.T) {
 			if got := logFiles(t, n); got != 5 {
 				t.Fatalf("%d files to begin with", got)
 			}
-			n.keep(time.Now())
+			n.keep(t.Context(), time.Now())
 			if got := logFiles(t, n); got != 2 || log.count("old files were removed") != 1 {
 				t.Errorf("%d files, want the newest of each writer", got)
 			}
 			if err := other.Shutdown(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			n.keep(time.Now())
+			n.keep(t.Context(), time.Now())
 			if got := logFiles(t, n); got != 1 {
 				t.Errorf("%d files, want n's newest", got)
 			}
 		})
+	}
+}
+
+// TestCompactionInTheNode: closed files of a living writer, but never the newest.
+func TestCompactionInTheNode(t *testing.T) {
+	disk := memfs.New()
+	n, log := keeping(t, disk, config.Write, func(c *config.Config) {
+		c.Files.CompactAfterRotation, c.Files.RotateBytes = true, 100<<10
+	})
+	n.stopKeeper()
+	for i := 0; logFiles(t, n) < 3; i++ {
+		body := logRequest(t, fmt.Sprint(i))
+		if err := n.Accept(t.Context(), otlp.Logs, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := stored(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.SetHook(func(op memfs.Op) error {
+		if op.Kind == memfs.Create && strings.HasSuffix(op.Name, ".new.tmp") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	for range 2 {
+		n.keep(t.Context(), time.Now())
+	}
+	disk.SetHook(nil)
+	for range 2 {
+		n.keep(t.Context(), time.Now())
+	}
+	for text, want := range map[string]int{
+		"cannot be compacted": 1, "compacting files goes on": 1, "files were compacted": 1, "files=2": 1,
+	} {
+		if got := log.count(text); got != want {
+			t.Errorf("the log has %q %d times, want %d", text, got, want)
+		}
+	}
+	after, err := stored(disk)
+	if err != nil || !maps.Equal(before, after) {
+		t.Errorf("%d requests before, %d after: %v", len(before), len(after), err)
 	}
 }
 
@@ -107,11 +152,11 @@ func TestTroubleOfRetention(t *testing.T) {
 		}
 		return nil
 	})
-	n.keep(time.Now())
-	n.keep(time.Now())
+	n.keep(t.Context(), time.Now())
+	n.keep(t.Context(), time.Now())
 	disk.SetHook(nil)
-	n.keep(time.Now())
-	n.keep(time.Now())
+	n.keep(t.Context(), time.Now())
+	n.keep(t.Context(), time.Now())
 	if began, ended := log.count("cannot be removed; it is tried again"), log.count("removing old files goes on"); began != 1 || ended != 1 {
 		t.Errorf("the beginning was told %d times, the end %d times", began, ended)
 	}
@@ -130,7 +175,7 @@ func TestLocksOfTheDead(t *testing.T) {
 	}{{disk, true}, {crashed, false}} {
 		n, _ := keeping(t, one.disk, config.Write, func(c *config.Config) { c.Retention.Logs.MaxBytes = 1 })
 		n.stopKeeper()
-		n.keep(time.Now())
+		n.keep(t.Context(), time.Now())
 		if _, err := one.disk.Stat(lock); (err == nil) != one.left {
 			t.Errorf("the lock is there: %v, want %v", err == nil, one.left)
 		}
