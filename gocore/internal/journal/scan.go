@@ -119,7 +119,10 @@ func (s *scanner) reject(head recordHead, reason string) error {
 // unfinished tells whether a record's end was never written: its mark is not there, but what may be
 // of the file's former life.
 func (s *scanner) unfinished(after int64) (bool, error) {
-	if after > min(s.former, s.size) {
+	if after > s.size {
+		return true, nil // the file ends within it: the former life's end was in its mark
+	}
+	if after > s.former {
 		return false, nil
 	}
 	b, err := s.view(after-markSize, markSize)

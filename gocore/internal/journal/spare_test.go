@@ -143,7 +143,7 @@ func TestRecycledTwoFaults(t *testing.T) {
 // ends; one that was not is none either.
 func TestRecycledTorn(t *testing.T) {
 	for _, first := range []int{96, 40} {
-		for _, size := range []int{16, 40, 96, 97, 160, 500} {
+		for _, size := range []int{16, 40, 96, 97, 160, 165, 168, 169, 500} {
 			pristine, j, _ := recycled(t, first)
 			s := j.active
 			record := make([]byte, recordSize(int64(size)))
