@@ -202,7 +202,7 @@ def main() -> None:
     os.environ.pop("OTLP_CONFIG", None)
     build()
     # The Collector with nop goes first, since the others are compared to it.
-    peers, load = [NOP, OURS, FILE, BLACKHOLE], ["-per", "100", "-n", str(args.requests)]
+    peers, load = [NOP, f"{OURS} memory", OURS, FILE, BLACKHOLE], ["-per", "100", "-n", str(args.requests)]
     if args.steady:
         peers, load = [NOP, OURS], ["-per", "10", "-rate", "1000", "-seconds", str(args.seconds)]
     print(f"Collector {COLLECTOR}, rotel {ROTEL}; loadgen {' '.join(load)}; {os.cpu_count()} CPUs")

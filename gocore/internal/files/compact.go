@@ -342,7 +342,7 @@ func (g *group) flush(out io.Writer) (err error) {
 	}
 	batch := array.NewRecordBatch(g.schema, arrays, g.rows)
 	defer batch.Release()
-	bytes, err := g.encoder.batch(g.tag, batch)
+	bytes, err := g.encoder.encode(g.tag, []arrow.RecordBatch{batch})
 	if err == nil {
 		_, err = out.Write(bytes)
 	}

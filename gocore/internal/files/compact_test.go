@@ -317,7 +317,7 @@ func TestWhatIsNotCompacted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			one, err := e.batch("", lines(t, "one"))
+			one, err := e.encode("", []arrow.RecordBatch{lines(t, "one")})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,67 +2,118 @@ package files
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	flatbuffers "github.com/google/flatbuffers/go"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
 
-// codecs are the options of arrow-go's writer by the names of the configuration.
-var codecs = map[string][]ipc.Option{"lz4": {ipc.WithLZ4()}, "zstd": {ipc.WithZstd()}, "none": nil}
-
 // endMark is the end of an IPC stream: a continuation marker and length 0.
 const endMark = 8
 
-// encoder makes the bytes that follow a stream's schema. It is a fresh ipc.Writer for each
-// batch, whose schema is dropped: a lasting one compares dictionaries after trimming NULs and
-// so loses texts that end in one, and its first error stays.
+// encoder makes the bytes of a stream: arrow-go's for the schema, and ours for the batches. Its
+// writer compares dictionaries after trimming NULs and so loses texts that end in one, compresses
+// column after column of nulls, and checks sums that nobody reads; see
+// docs/decisions/0007-batches.md.
 type encoder struct {
-	options []ipc.Option
-	schema  []byte
-	out     bytes.Buffer
-	all     []byte
+	wanted       *arrow.Schema
+	schema       []byte
+	dictionaries []int64 // their ids, in the order of the schema's fields, parents first
+	head         headWriter
+	body         body
+	out          []byte
 }
 
-func newEncoder(compression string, schema *arrow.Schema) (*encoder, error) {
-	e := &encoder{options: append([]ipc.Option{ipc.WithSchema(schema)}, codecs[compression]...)}
-	if err := ipc.NewWriter(&e.out, e.options...).Close(); err != nil {
+func newEncoder(compression string, wanted *arrow.Schema) (*encoder, error) {
+	var out bytes.Buffer
+	if err := ipc.NewWriter(&out, ipc.WithSchema(wanted)).Close(); err != nil {
 		return nil, err
 	}
-	e.schema = bytes.Clone(e.out.Bytes()[:e.out.Len()-endMark])
-	return e, nil
+	e := &encoder{wanted: wanted, schema: out.Bytes()[:out.Len()-endMark]}
+	e.dictionaries = dictionaryIDs(e.schema[framing:])
+	c := codecs[compression]
+	e.head = headWriter{flatbuffers.NewBuilder(4096), c.id}
+	var err error
+	e.body.squeeze.compress, err = c.new()
+	return e, err
 }
 
 // encode is the messages of batches: their dictionaries and their columns. They are good until
 // the next call.
 func (e *encoder) encode(tag string, batches []arrow.RecordBatch) ([]byte, error) {
-	e.all = e.all[:0]
+	e.out = e.out[:0]
 	for _, b := range batches {
-		one, err := e.batch(tag, b)
-		if err != nil {
+		if err := e.batch(tag, b); err != nil {
 			return nil, err
 		}
-		if len(batches) == 1 {
-			return one, nil
-		}
-		e.all = append(e.all, one...)
 	}
-	return e.all, nil
+	return e.out, nil
 }
 
-func (e *encoder) batch(tag string, b arrow.RecordBatch) ([]byte, error) {
-	e.out.Reset()
-	if tag != "" {
-		meta := arrow.NewMetadata([]string{schema.JournalKey}, []string{tag})
-		b = array.NewRecordBatchWithMetadata(b.Schema(), b.Columns(), b.NumRows(), meta)
-		defer b.Release()
+func (e *encoder) batch(tag string, b arrow.RecordBatch) error {
+	if !b.Schema().Equal(e.wanted) {
+		return fmt.Errorf("a batch with columns %v is not one of this stream", b.Schema().Fields())
 	}
-	w := ipc.NewWriter(&e.out, e.options...)
-	if err := errors.Join(w.Write(b), w.Close()); err != nil {
-		return nil, err
+	e.body.squeeze.forget()
+	ids := e.dictionaries
+	for _, column := range b.Columns() {
+		var err error
+		if ids, err = e.addDictionaries(column.Data(), ids); err != nil {
+			return err
+		}
 	}
-	return e.out.Bytes()[len(e.schema) : e.out.Len()-endMark], nil
+	e.body.reset()
+	for _, column := range b.Columns() {
+		if err := e.body.add(column.Data()); err != nil {
+			return err
+		}
+	}
+	rows := int(b.NumRows())
+	e.message(e.head.batch(rows, &e.body, schema.JournalKey, tag))
+	return nil
+}
+
+// addDictionaries makes a message for each dictionary of a column, and gives the ids that are left.
+func (e *encoder) addDictionaries(data arrow.ArrayData, ids []int64) ([]int64, error) {
+	if _, ok := data.DataType().(*arrow.DictionaryType); ok {
+		values := data.Dictionary()
+		e.body.reset()
+		if err := e.body.add(values); err != nil {
+			return nil, err
+		}
+		e.message(e.head.dictionary(ids[0], values.Len(), &e.body))
+		return ids[1:], nil
+	}
+	for _, child := range data.Children() {
+		var err error
+		if ids, err = e.addDictionaries(child, ids); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+func (e *encoder) message(head []byte) {
+	e.out = append(append(e.out, head...), e.body.bytes...)
+}
+
+// dictionaryIDs are those that a schema's head gives to the dictionaries of its fields.
+func dictionaryIDs(head []byte) []int64 {
+	f := &flat{bytes: head}
+	header := f.table(f.field(f.table(0), 2))
+	return f.dictionaries(f.tables(f.field(header, 1)))
+}
+
+func (f *flat) dictionaries(fields []int) (ids []int64) {
+	for _, field := range fields {
+		if at := f.field(field, 4); at != 0 {
+			ids = append(ids, int64(f.word(f.field(f.table(at), 0))))
+			continue // it has no children
+		}
+		ids = append(ids, f.dictionaries(f.tables(f.field(field, 5)))...)
+	}
+	return ids
 }

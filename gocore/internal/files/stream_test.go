@@ -3,6 +3,8 @@ package files
 import (
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/decode"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
@@ -19,7 +21,7 @@ func TestABatchOfAnotherSchemaIsRefused(t *testing.T) {
 		wanted bool
 	}{{otlp.Logs, false}, {otlp.Traces, true}} {
 		batch := decode.New(test.signal).Batch()
-		bytes, err := e.batch("", batch)
+		bytes, err := e.encode("", []arrow.RecordBatch{batch})
 		batch.Release()
 		if (err == nil) != test.wanted || (len(bytes) > 0) != test.wanted {
 			t.Errorf("%s: %d bytes, error %v", test.signal, len(bytes), err)

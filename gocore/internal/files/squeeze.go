@@ -1,0 +1,133 @@
+package files
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+)
+
+// squeezer compresses the buffers of a message, each by itself:
+//
+//	│ length before: 8 bytes │ compressed │     -1: what follows is not compressed
+//
+// A metric leaves most columns null, and so most bytes of a batch are zeros. What they become is
+// made once for each length that occurs in a batch.
+type squeezer struct {
+	compress func(to, from []byte) ([]byte, error) // nil: buffers are left as they are
+	zeros    map[int][]byte
+}
+
+// codec is how a compression of the configuration is told in a message, and done.
+type codec struct {
+	id  int8 // CompressionType in apache/arrow format/Message.fbs, -1 for none
+	new func() (func(to, from []byte) ([]byte, error), error)
+}
+
+var codecs = map[string]codec{
+	"lz4":  {0, func() (func(to, from []byte) ([]byte, error), error) { return new(lz4Frames).append, nil }},
+	"zstd": {1, newZstd},
+	"none": {-1, func() (func(to, from []byte) ([]byte, error), error) { return nil, nil }},
+}
+
+func newZstd() (func(to, from []byte) ([]byte, error), error) {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, err
+	}
+	return func(to, from []byte) ([]byte, error) { return w.EncodeAll(from, to), nil }, nil
+}
+
+// forget lets go of what was kept for the lengths of one batch.
+func (s *squeezer) forget() { clear(s.zeros) }
+
+// append adds a buffer in its form on disk.
+func (s *squeezer) append(to, from []byte) ([]byte, error) {
+	switch {
+	case s.compress == nil:
+		return append(to, from...), nil
+	case !allZero(from):
+		return s.appendCompressed(to, from)
+	}
+	begin := len(to)
+	if made, ok := s.zeros[len(from)]; ok {
+		return append(to, made...), nil
+	}
+	to, err := s.appendCompressed(to, from)
+	if s.zeros == nil {
+		s.zeros = map[int][]byte{}
+	}
+	s.zeros[len(from)] = bytes.Clone(to[begin:])
+	return to, err
+}
+
+func (s *squeezer) appendCompressed(to, from []byte) ([]byte, error) {
+	begin := len(to)
+	to = binary.LittleEndian.AppendUint64(to, uint64(len(from)))
+	at := len(to)
+	to, err := s.compress(to, from)
+	if err != nil || len(to)-at < len(from) {
+		return to, err
+	}
+	to = binary.LittleEndian.AppendUint64(to[:begin], math.MaxUint64)
+	return append(to, from...), nil
+}
+
+var page [4096]byte
+
+// allZero compares with zeros; most buffers differ in their first bytes.
+func allZero(b []byte) bool {
+	for ; len(b) > len(page); b = b[len(page):] {
+		if !bytes.Equal(b[:len(page)], page[:]) {
+			return false
+		}
+	}
+	return bytes.Equal(b, page[:len(b)])
+}
+
+// lz4Frames makes LZ4 frames straight from and to memory, without checksums: lz4.Writer copies
+// what it is given, and Arrow's messages have none in either form.
+//
+//	│ magic, descriptor: 7 bytes │ size │ block of up to 4 MiB │ ... │ 0 │    a size with the top bit
+//	                                                                         set: not compressed
+type lz4Frames struct{ compressor lz4.Compressor }
+
+const (
+	// Magic number, version 1 with independent blocks (0x60), 4 MiB blocks (0x70), their checksum.
+	lz4Head      = "\x04\x22\x4d\x18\x60\x70\x73"
+	lz4Block     = 4 << 20
+	lz4Stored    = 1 << 31
+	lz4SizeBytes = 4
+)
+
+func (z *lz4Frames) append(to, from []byte) ([]byte, error) {
+	to = append(to, lz4Head...)
+	for len(from) > 0 {
+		block := from[:min(len(from), lz4Block)]
+		from = from[len(block):]
+		at := len(to) + lz4SizeBytes
+		to = grown(to, lz4SizeBytes+lz4.CompressBlockBound(len(block)))
+		n, err := z.compressor.CompressBlock(block, to[at:])
+		if err != nil {
+			return to, err
+		}
+		size := uint32(n)
+		if n == 0 || n >= len(block) {
+			n = copy(to[at:], block)
+			size = uint32(n) | lz4Stored
+		}
+		binary.LittleEndian.PutUint32(to[at-lz4SizeBytes:], size)
+		to = to[:at+n]
+	}
+	return append(to, 0, 0, 0, 0), nil
+}
+
+// grown is b with n bytes more, of any content.
+func grown(b []byte, n int) []byte {
+	if cap(b)-len(b) < n {
+		b = append(make([]byte, 0, 2*cap(b)+n), b...)
+	}
+	return b[:len(b)+n]
+}
