@@ -31,7 +31,7 @@ var lines = [][]string{
 
 // support packages are for tests: nothing else may import them.
 var support = []string{
-	"gocore/internal/fsys/memfs", "gocore/internal/secure/securetest", "gocore/internal/encode/normal", "gocore/internal/encode/otlpgen",
+	"gocore/internal/fsys/memfs", "gocore/internal/obs/obstest", "gocore/internal/secure/securetest", "gocore/internal/encode/normal", "gocore/internal/encode/otlpgen",
 	"bench/sample", "tests/go/readback",
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
@@ -280,8 +281,8 @@ func TestRelease(t *testing.T) {
 // it can; it is told once.
 func TestReleaseFails(t *testing.T) {
 	disk := memfs.New()
-	log := &logBuffer{}
-	j, err := Create(disk, where, Config{SegmentBytes: 100}, log.logger())
+	log := &obstest.Log{}
+	j, err := Create(disk, where, Config{SegmentBytes: 100}, log.Logger())
 	noError(t, err)
 	defer j.Close()
 	for id := uint64(1); id <= 3; id++ {
@@ -370,8 +371,8 @@ func TestAppendFails(t *testing.T) {
 	for _, kind := range []memfs.Kind{memfs.Create, memfs.Chmod, memfs.Write} {
 		synctest.Test(t, func(t *testing.T) {
 			disk := memfs.New()
-			log := &logBuffer{}
-			j, err := Create(disk, where, Config{SegmentBytes: 200}, log.logger())
+			log := &obstest.Log{}
+			j, err := Create(disk, where, Config{SegmentBytes: 200}, log.Logger())
 			noError(t, err)
 			defer j.Close()
 			put(t, j, 1, 100)

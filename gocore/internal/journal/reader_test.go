@@ -19,6 +19,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
@@ -307,8 +308,8 @@ func TestRemoveKeepsDamage(t *testing.T) {
 		disk, _ := written(t)
 		path := segments(t, disk, where)[1]
 		alter(t, disk, path, func(b []byte) []byte { b[100]++; return b })
-		log := &logBuffer{}
-		r, err := Open(disk, where, log.logger())
+		log := &obstest.Log{}
+		r, err := Open(disk, where, log.Logger())
 		noError(t, err)
 		expectIDs(t, readAll(t, r), 1, 2, 3, 5, 6, 7, 8, 9)
 		calls := 0
