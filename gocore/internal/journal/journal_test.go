@@ -150,16 +150,10 @@ func TestModes(t *testing.T) {
 func TestCreateFails(t *testing.T) {
 	for failing := 1; ; failing++ {
 		disk := memfs.New()
-		calls := 0
-		disk.SetHook(func(memfs.Op) error {
-			if calls++; calls == failing {
-				return syscall.EIO
-			}
-			return nil
-		})
+		calls := failNth(disk, failing)
 		j, err := Create(disk, where, Config{Sync: true}, quiet())
 		disk.SetHook(nil)
-		if calls < failing {
+		if *calls < failing {
 			noError(t, err)
 			noError(t, j.Discard())
 			return
@@ -334,19 +328,10 @@ func TestDiscardFails(t *testing.T) {
 		j := create(t, disk, Config{})
 		put(t, j, 1, 100)
 		j.Release(2)
-		calls := 0
-		disk.SetHook(func(op memfs.Op) error {
-			if op.Kind == memfs.Close {
-				return nil
-			}
-			if calls++; calls == failing {
-				return syscall.EIO
-			}
-			return nil
-		})
+		calls := failNth(disk, failing, memfs.Close)
 		err := j.Discard()
 		disk.SetHook(nil)
-		if calls < failing {
+		if *calls < failing {
 			noError(t, err)
 			return
 		}

@@ -154,5 +154,20 @@ func failing(disk *memfs.FS, kinds ...memfs.Kind) {
 	})
 }
 
+// failNth makes the n-th call fail, without those of some kinds; calls tells how many there were.
+func failNth(disk *memfs.FS, n int, but ...memfs.Kind) (calls *int) {
+	calls = new(int)
+	disk.SetHook(func(op memfs.Op) error {
+		if slices.Contains(but, op.Kind) {
+			return nil
+		}
+		if *calls++; *calls == n {
+			return syscall.EIO
+		}
+		return nil
+	})
+	return calls
+}
+
 // pause is long enough for the next try; under synctest it takes no time.
 func pause() { time.Sleep(retryInterval) }
