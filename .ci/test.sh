@@ -65,6 +65,10 @@ step_lint() {
 	[[ -z $unformatted ]] || fail "gofmt: $unformatted"
 	say go vet
 	go vet -tags "$tags" ./...
+	local os
+	for os in windows darwin; do
+		CGO_ENABLED=0 GOOS=$os go vet -tags "$tags" ./gocore/...
+	done
 	say golangci-lint
 	go run "$golangci" run ./...
 	say ruff and mypy

@@ -72,21 +72,18 @@ class NativeCall:
 
 def resolve(sources: bytes) -> dict[str, Any]:
     """The whole configuration that sources give, secrets hidden. Opens nothing. Raises ConfigError."""
-    call = NativeCall()
-    try:
-        call.check("oa_resolve", sources, len(sources), ctypes.byref(call.out))
-        result = call.json()
-        assert isinstance(result, dict)
-        return result
-    finally:
-        call.release()
+    return _ask("oa_resolve", sources)
 
 
 def maintain(request: bytes) -> dict[str, Any]:
     """What doctor or compact found and did, see oa_maintain. Takes any time; raises ConfigError, IoError."""
+    return _ask("oa_maintain", request)
+
+
+def _ask(function: str, document: bytes) -> dict[str, Any]:
     call = NativeCall()
     try:
-        call.check("oa_maintain", request, len(request), ctypes.byref(call.out))
+        call.check(function, document, len(document), ctypes.byref(call.out))
         result = call.json()
         assert isinstance(result, dict)
         return result

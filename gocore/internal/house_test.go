@@ -31,7 +31,8 @@ var lines = [][]string{
 
 // support packages are for tests: nothing else may import them.
 var support = []string{
-	"gocore/internal/fsys/memfs", "gocore/internal/secure/securetest", "gocore/internal/encode/normal", "gocore/internal/encode/otlpgen", "bench/sample",
+	"gocore/internal/fsys/memfs", "gocore/internal/obs/obstest", "gocore/internal/secure/securetest", "gocore/internal/encode/normal", "gocore/internal/encode/otlpgen",
+	"bench/sample", "tests/go/readback",
 }
 
 const internal = "gocore/internal/"
@@ -130,6 +131,8 @@ func TestObjection(t *testing.T) {
 		{"..", "config", false, false},
 		{"node", "../../bench/sample", true, true},
 		{"node", "../../bench/sample", false, false},
+		{"node", "../../tests/go/readback", true, true},
+		{"node", "../../tests/go/readback", false, false},
 	}
 	for _, tt := range tests {
 		why := objection(path.Join(internal, tt.from), path.Join(internal, tt.to), tt.inTest)

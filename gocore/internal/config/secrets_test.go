@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure/securetest"
 )
@@ -18,7 +19,7 @@ const hush = "hush-hush"
 // passes asks the settings' own check whether a key is good.
 func passes(t *testing.T, c *Config, apiKey, authorization string) bool {
 	t.Helper()
-	keys, err := c.OTLPHTTP.Auth.Keys("a", secure.Env{Now: securetest.NewClock().Now, Log: (&securetest.Log{}).Logger()})
+	keys, err := c.OTLPHTTP.Auth.Keys("a", secure.Env{Now: securetest.NewClock().Now, Log: (&obstest.Log{}).Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,8 +59,9 @@ func (p *promoter) fill(a *attrs, n int) error {
 		p.found[i] = -1
 	}
 	for i := a.from; i < a.to; i++ {
-		if key, _ := a.keys.IndexAt(i); p.slot(a, key) != none {
-			p.found[p.slot(a, key)-1] = i
+		key, _ := a.keys.IndexAt(i)
+		if slot := p.slot(a, key); slot != none {
+			p.found[slot-1] = i
 		}
 	}
 	for i, col := range p.columns {

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow/ipc"
-
 	"github.com/otlp-arrow/otlp-arrow/bench/sample"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/config"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/encode"
@@ -22,6 +20,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/node"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+	"github.com/otlp-arrow/otlp-arrow/tests/go/readback"
 )
 
 // golden is an output directory as version 1 wrote it, with a compacted file of a writer that
@@ -73,12 +72,10 @@ func rowsIn(t *testing.T, dir string, s otlp.Signal) map[string]int {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reader, err := ipc.NewReader(bytes.NewReader(data))
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		for reader.Next() {
-			batch := reader.RecordBatch()
+		for batch, err := range readback.Batches(bytes.NewReader(data)) {
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
 			for row := range batch.NumRows() {
 				one := batch.NewSlice(row, row+1)
 				body, err := encode.Batch(nil, s, one)
@@ -89,10 +86,6 @@ func rowsIn(t *testing.T, dir string, s otlp.Signal) map[string]int {
 				one.Release()
 			}
 		}
-		if err := reader.Err(); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		reader.Release()
 	}
 	return rows
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -188,23 +187,13 @@ func checked(disk fsys.FS, temp string, before *Content) (Amount, error) {
 	return Amount{len(after.Batches), after.Size}, nil
 }
 
-// rewrite writes the new file. The old one is closed again, or Windows would not let it be
-// replaced.
+// rewrite writes the new file.
 func rewrite(ctx context.Context, disk fsys.FS, path, temp string, c *Content, rows int64) error {
-	file, err := disk.OpenFile(path, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
 	g, err := newGroup(c, rows)
 	if err != nil {
 		return err
 	}
-	return writeTemp(disk, temp, info.Mode().Perm(), func(out io.Writer) error {
+	return renew(disk, path, temp, func(old io.ReaderAt, out io.Writer) error {
 		if _, err := out.Write(g.encoder.schema); err != nil {
 			return err
 		}
@@ -218,7 +207,7 @@ func rewrite(ctx context.Context, disk fsys.FS, path, temp string, c *Content, r
 					return err
 				}
 			}
-			batch, err := c.read(file, i)
+			batch, err := c.read(old, i)
 			if err != nil {
 				return errors.Join(errGarbage, err)
 			}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
@@ -30,6 +29,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
+	"github.com/otlp-arrow/otlp-arrow/tests/go/readback"
 )
 
 // fatal is what testing.TB and *rapid.T share.
@@ -42,13 +42,10 @@ type fatal interface {
 func wholeRows(t fatal, s otlp.Signal, data []byte) map[string]int {
 	t.Helper()
 	rows := map[string]int{}
-	reader, err := ipc.NewReader(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Release()
-	for reader.Next() {
-		batch := reader.RecordBatch()
+	for batch, err := range readback.Batches(bytes.NewReader(data)) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		for row := range batch.NumRows() {
 			one := batch.NewSlice(row, row+1)
 			body, err := encode.Batch(nil, s, one)
@@ -64,9 +61,6 @@ func wholeRows(t fatal, s otlp.Signal, data []byte) map[string]int {
 			rows[text]++
 			one.Release()
 		}
-	}
-	if reader.Err() != nil {
-		t.Fatal(reader.Err())
 	}
 	return rows
 }

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	"go.uber.org/goleak"
@@ -28,6 +27,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+	"github.com/otlp-arrow/otlp-arrow/tests/go/readback"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -112,14 +112,11 @@ func list(t testing.TB, w *Writer, s otlp.Signal) []File {
 
 // bodies reads a stream to its end: for each batch, the bodies of its rows.
 func bodies(r io.Reader) ([][]string, error) {
-	reader, err := ipc.NewReader(r)
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Release()
 	var all [][]string
-	for reader.Next() {
-		batch := reader.RecordBatch()
+	for batch, err := range readback.Batches(r) {
+		if err != nil {
+			return all, err
+		}
 		column := batch.Column(batch.Schema().FieldIndices("body")[0])
 		var rows []string
 		for i := range column.Len() {
@@ -127,7 +124,7 @@ func bodies(r io.Reader) ([][]string, error) {
 		}
 		all = append(all, rows)
 	}
-	return all, reader.Err()
+	return all, nil
 }
 
 func bodiesOf(path string) ([][]string, error) {

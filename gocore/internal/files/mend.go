@@ -157,47 +157,6 @@ func copyFrom(disk fsys.FS, path, dir, suffix string, offset int64, config Confi
 	return to, disk.SyncDir(aside)
 }
 
-// writeTemp makes a file anew, durable but for its name, or leaves nothing. What an earlier try
-// left in its place goes.
-func writeTemp(disk fsys.FS, path string, mode fs.FileMode, fill func(io.Writer) error) error {
-	if err := disk.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := disk.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	err = file.Chmod(mode) // whatever the umask
-	if err == nil {
-		err = fill(io.NewOffsetWriter(file, 0))
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, disk.Remove(path))
-	}
-	return nil
-}
-
-// errChanged says that a file is another one than it was when it was looked at.
-var errChanged = errors.New("the file was replaced or removed meanwhile")
-
-// replaceFile puts a file of the same name in the place of one, which must still be there.
-func replaceFile(disk fsys.FS, temp, path string, inode uint64) error {
-	there, err := disk.FileID(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && there != inode {
-		err = errChanged
-	}
-	if err == nil {
-		err = disk.Rename(temp, path)
-	}
-	if err != nil {
-		return errors.Join(err, disk.Remove(temp))
-	}
-	return disk.SyncDir(filepath.Dir(path))
-}
-
 // Mend makes a finished writer's file readable to its end. What stands behind its last whole
 // batch is copied to aside and cut off; of batches that cannot be decoded, or a schema, the
 // whole file is. It gives where that is now.
@@ -238,41 +197,20 @@ func leaveOut(disk fsys.FS, path string, c *Content) error {
 		return err
 	}
 	temp := tempOf(path)
-	if err := copySound(disk, path, temp, c); err != nil {
-		return err
-	}
-	return replaceFile(disk, temp, path, inode)
-}
-
-func copySound(disk fsys.FS, path, temp string, c *Content) error {
-	file, err := disk.OpenFile(path, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer file.Close() // before it is replaced: Windows would refuse
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	return writeTemp(disk, temp, info.Mode().Perm(), func(out io.Writer) error {
-		_, err := io.Copy(out, io.NewSectionReader(file, 0, c.Begin))
+	err = renew(disk, path, temp, func(old io.ReaderAt, out io.Writer) error {
+		_, err := io.Copy(out, io.NewSectionReader(old, 0, c.Begin))
 		for i, b := range c.Batches {
 			if err == nil && !slices.Contains(c.Broken, i) {
-				_, err = io.Copy(out, io.NewSectionReader(file, b.Offset, b.End-b.Offset))
+				_, err = io.Copy(out, io.NewSectionReader(old, b.Offset, b.End-b.Offset))
 			}
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return replaceFile(disk, temp, path, inode)
 }
-
-// tempOf is the hidden name of what is to take a file's place. It is not the one of a file that
-// is begun, which Recover removes.
-func tempOf(path string) string {
-	dir, base := filepath.Split(path)
-	return filepath.Join(dir, "."+base+newSuffix)
-}
-
-const newSuffix = ".new" + hiddenSuffix
 
 // Maintain takes the lock of who changes finished files of an output directory, or fails with
 // fsys.ErrLocked. Retention needs none.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 )
 
 // gate holds syncs back until it is opened.
@@ -99,8 +100,8 @@ func TestSyncFails(t *testing.T) {
 
 func syncFails(t *testing.T, kind memfs.Kind) {
 	disk := memfs.New()
-	log := &logBuffer{}
-	j, err := Create(disk, where, Config{Sync: true}, log.logger())
+	log := &obstest.Log{}
+	j, err := Create(disk, where, Config{Sync: true}, log.Logger())
 	noError(t, err)
 	defer j.Close()
 	var want []uint64

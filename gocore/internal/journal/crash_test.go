@@ -117,6 +117,29 @@ func torn(t tb, disk *memfs.FS, op memfs.Op, n int) *memfs.FS {
 	return left
 }
 
+func (l *ledger) inspectTorn(t tb, disk *memfs.FS, op memfs.Op) {
+	t.Helper()
+	if op.Kind != memfs.Write {
+		return
+	}
+	for _, n := range []int{1, 8, recordHeader - 1, recordHeader, len(op.Data) / 2, len(op.Data) - markSize, len(op.Data) - 1} {
+		if n > 0 && n < len(op.Data) {
+			l.inspect(t, torn(t, disk, op, n), memfs.KillNine(), false)
+		}
+	}
+}
+
+// apart checks within a call, up to the first failure. That ends the check's goroutine and not
+// the caller's: a journal whose committer is gone never closes, and synctest would panic.
+func apart(t testing.TB, check func()) {
+	if t.Failed() {
+		return
+	}
+	var done sync.WaitGroup
+	done.Go(check)
+	done.Wait()
+}
+
 // story is a small life of a journal: segments come and go.
 func story(l *ledger, disk *memfs.FS) error {
 	j, err := Create(disk, where, Config{SegmentBytes: 300, Sync: l.sync}, quiet())
@@ -156,14 +179,10 @@ func TestCrashAnywhere(t *testing.T) {
 						return nil
 					}
 					crashes.Add(1)
-					l.inspectAll(t, disk, uint64(op.N))
-					if op.Kind == memfs.Write {
-						for _, n := range []int{1, 8, recordHeader - 1, recordHeader, len(op.Data) / 2, len(op.Data) - markSize, len(op.Data) - 1} {
-							if n > 0 && n < len(op.Data) {
-								l.inspect(t, torn(t, disk, op, n), memfs.KillNine(), false)
-							}
-						}
-					}
+					apart(t, func() {
+						l.inspectAll(t, disk, uint64(op.N))
+						l.inspectTorn(t, disk, op)
+					})
 					return nil
 				})
 				noError(t, story(l, disk))
@@ -203,7 +222,7 @@ func errorAt(t *testing.T, durable bool, failing, lasting int) bool {
 		}
 		calls := int(count.Add(1))
 		if calls >= failing && op.Kind.Changes() {
-			l.inspectAll(t, disk, uint64(op.N))
+			apart(t, func() { l.inspectAll(t, disk, uint64(op.N)) })
 		}
 		if calls < failing || calls >= failing+lasting {
 			return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
@@ -149,16 +150,10 @@ func TestModes(t *testing.T) {
 func TestCreateFails(t *testing.T) {
 	for failing := 1; ; failing++ {
 		disk := memfs.New()
-		calls := 0
-		disk.SetHook(func(memfs.Op) error {
-			if calls++; calls == failing {
-				return syscall.EIO
-			}
-			return nil
-		})
+		calls := failNth(disk, failing)
 		j, err := Create(disk, where, Config{Sync: true}, quiet())
 		disk.SetHook(nil)
-		if calls < failing {
+		if *calls < failing {
 			noError(t, err)
 			noError(t, j.Discard())
 			return
@@ -280,8 +275,8 @@ func TestRelease(t *testing.T) {
 // it can; it is told once.
 func TestReleaseFails(t *testing.T) {
 	disk := memfs.New()
-	log := &logBuffer{}
-	j, err := Create(disk, where, Config{SegmentBytes: 100}, log.logger())
+	log := &obstest.Log{}
+	j, err := Create(disk, where, Config{SegmentBytes: 100}, log.Logger())
 	noError(t, err)
 	defer j.Close()
 	for id := uint64(1); id <= 3; id++ {
@@ -333,19 +328,10 @@ func TestDiscardFails(t *testing.T) {
 		j := create(t, disk, Config{})
 		put(t, j, 1, 100)
 		j.Release(2)
-		calls := 0
-		disk.SetHook(func(op memfs.Op) error {
-			if op.Kind == memfs.Close {
-				return nil
-			}
-			if calls++; calls == failing {
-				return syscall.EIO
-			}
-			return nil
-		})
+		calls := failNth(disk, failing, memfs.Close)
 		err := j.Discard()
 		disk.SetHook(nil)
-		if calls < failing {
+		if *calls < failing {
 			noError(t, err)
 			return
 		}
@@ -370,8 +356,8 @@ func TestAppendFails(t *testing.T) {
 	for _, kind := range []memfs.Kind{memfs.Create, memfs.Chmod, memfs.Write} {
 		synctest.Test(t, func(t *testing.T) {
 			disk := memfs.New()
-			log := &logBuffer{}
-			j, err := Create(disk, where, Config{SegmentBytes: 200}, log.logger())
+			log := &obstest.Log{}
+			j, err := Create(disk, where, Config{SegmentBytes: 200}, log.Logger())
 			noError(t, err)
 			defer j.Close()
 			put(t, j, 1, 100)

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,26 +34,6 @@ type tb interface {
 
 // where is the journal of most tests.
 const where = "/root/writer"
-
-// logBuffer is a log that several goroutines write.
-type logBuffer struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -173,6 +152,21 @@ func failing(disk *memfs.FS, kinds ...memfs.Kind) {
 		}
 		return nil
 	})
+}
+
+// failNth makes the n-th call fail, without those of some kinds; calls tells how many there were.
+func failNth(disk *memfs.FS, n int, but ...memfs.Kind) (calls *int) {
+	calls = new(int)
+	disk.SetHook(func(op memfs.Op) error {
+		if slices.Contains(but, op.Kind) {
+			return nil
+		}
+		if *calls++; *calls == n {
+			return syscall.EIO
+		}
+		return nil
+	})
+	return calls
 }
 
 // pause is long enough for the next try; under synctest it takes no time.

@@ -19,6 +19,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
@@ -307,17 +308,11 @@ func TestRemoveKeepsDamage(t *testing.T) {
 		disk, _ := written(t)
 		path := segments(t, disk, where)[1]
 		alter(t, disk, path, func(b []byte) []byte { b[100]++; return b })
-		log := &logBuffer{}
-		r, err := Open(disk, where, log.logger())
+		log := &obstest.Log{}
+		r, err := Open(disk, where, log.Logger())
 		noError(t, err)
 		expectIDs(t, readAll(t, r), 1, 2, 3, 5, 6, 7, 8, 9)
-		calls := 0
-		disk.SetHook(func(memfs.Op) error {
-			if calls++; calls == failing {
-				return syscall.EIO
-			}
-			return nil
-		})
+		calls := failNth(disk, failing)
 		if err := r.Remove(); err != nil {
 			wantError(t, err, fault.IO, syscall.EIO)
 			noError(t, r.Remove()) // at the second try
@@ -335,7 +330,7 @@ func TestRemoveKeepsDamage(t *testing.T) {
 		if text := log.String(); strings.Count(text, "is damaged") != 1 || !strings.Contains(text, "regions=1 bytes=136") {
 			t.Errorf("log:\n%s", text)
 		}
-		if calls < failing {
+		if *calls < failing {
 			return
 		}
 	}
@@ -345,16 +340,7 @@ func TestRemoveKeepsDamage(t *testing.T) {
 func TestReadFails(t *testing.T) {
 	for failing := 1; ; failing++ {
 		disk, _ := written(t)
-		calls := 0
-		disk.SetHook(func(op memfs.Op) error {
-			if op.Kind == memfs.Close {
-				return nil
-			}
-			if calls++; calls == failing {
-				return syscall.EIO
-			}
-			return nil
-		})
+		calls := failNth(disk, failing, memfs.Close)
 		r, err := Open(disk, where, quiet())
 		if err != nil {
 			wantError(t, err, fault.IO, syscall.EIO)
@@ -374,7 +360,7 @@ func TestReadFails(t *testing.T) {
 			t.Fatalf("call %d failed: %v, damage %v", failing, slices.Sorted(maps.Keys(ids)), r.Damage())
 		}
 		noError(t, r.Close())
-		if calls < failing {
+		if *calls < failing {
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	"google.golang.org/protobuf/proto"
@@ -21,6 +19,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+	"github.com/otlp-arrow/otlp-arrow/tests/go/readback"
 )
 
 // crashConfig is a node without listeners, that writes when it is told to.
@@ -60,22 +59,14 @@ func stored(disk fsys.FS) (map[string]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		reader, err := ipc.NewReader(bytes.NewReader(data))
+		bodies, err := readback.Texts(data, "body")
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
 		}
-		for reader.Next() {
-			batch := reader.RecordBatch()
-			column := batch.Column(batch.Schema().FieldIndices("body")[0])
-			for i := range column.Len() {
-				id, _, _ := strings.Cut(column.ValueStr(i), "|")
-				counts[id]++
-			}
+		for _, text := range bodies {
+			id, _, _ := strings.Cut(text, "|")
+			counts[id]++
 		}
-		if reader.Err() != nil {
-			return nil, fmt.Errorf("%s: %w", entry.Name(), reader.Err())
-		}
-		reader.Release()
 	}
 	return counts, nil
 }

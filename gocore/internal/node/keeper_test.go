@@ -1,14 +1,11 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,32 +14,15 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys/memfs"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
-// lines is a log that may be read while it is written.
-type lines struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
-func keeping(t *testing.T, disk fsys.FS, durability string, change func(*config.Config)) (*Node, *lines) {
+func keeping(t *testing.T, disk fsys.FS, durability string, change func(*config.Config)) (*Node, *obstest.Log) {
 	t.Helper()
-	c, log := crashConfig(durability), &lines{}
+	c, log := crashConfig(durability), &obstest.Log{}
 	change(&c)
-	n, err := StartOn(disk, c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	n, err := StartOn(disk, c, log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +64,7 @@ func TestRetentionInTheNode(t *testing.T) {
 				t.Fatalf("%d files to begin with", got)
 			}
 			n.keep(t.Context(), time.Now())
-			if got := logFiles(t, n); got != 2 || log.count("old files were removed") != 1 {
+			if got := logFiles(t, n); got != 2 || log.Count("old files were removed") != 1 {
 				t.Errorf("%d files, want the newest of each writer", got)
 			}
 			if err := other.Shutdown(t.Context()); err != nil {
@@ -131,7 +111,7 @@ func TestCompactionInTheNode(t *testing.T) {
 	for text, want := range map[string]int{
 		"cannot be compacted": 1, "compacting files goes on": 1, "files were compacted": 1, "files=2": 1,
 	} {
-		if got := log.count(text); got != want {
+		if got := log.Count(text); got != want {
 			t.Errorf("the log has %q %d times, want %d", text, got, want)
 		}
 	}
@@ -157,7 +137,7 @@ func TestTroubleOfRetention(t *testing.T) {
 	disk.SetHook(nil)
 	n.keep(t.Context(), time.Now())
 	n.keep(t.Context(), time.Now())
-	if began, ended := log.count("cannot be removed; it is tried again"), log.count("removing old files goes on"); began != 1 || ended != 1 {
+	if began, ended := log.Count("cannot be removed; it is tried again"), log.Count("removing old files goes on"); began != 1 || ended != 1 {
 		t.Errorf("the beginning was told %d times, the end %d times", began, ended)
 	}
 }

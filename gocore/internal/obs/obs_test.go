@@ -1,7 +1,6 @@
 package obs
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -90,7 +91,7 @@ otlp_arrow_write_seconds_count{signal="logs"} 1
 // lines that came through.
 func logged(t *testing.T, limits Limits, fn func(log *slog.Logger, l *Limiter)) (lines []string, suppressed uint64) {
 	t.Helper()
-	var out safeBuffer
+	var out obstest.Log
 	synctest.Test(t, func(t *testing.T) {
 		plain := slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
@@ -107,23 +108,6 @@ func logged(t *testing.T, limits Limits, fn func(log *slog.Logger, l *Limiter)) 
 		return nil, suppressed
 	}
 	return strings.Split(text, "\n"), suppressed
-}
-
-type safeBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func TestLimiter(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure/securetest"
@@ -33,7 +34,7 @@ const longEnough = time.Minute // for files to be looked at again
 type guarded struct {
 	securetest.Dir
 	clock     *securetest.Clock
-	log       *securetest.Log
+	log       *obstest.Log
 	authority *securetest.Authority
 	clients   *securetest.Authority
 	at        Endpoint
@@ -42,7 +43,7 @@ type guarded struct {
 func newGuarded(t *testing.T) *guarded {
 	t.Helper()
 	return &guarded{
-		Dir: securetest.NewDir(t), clock: securetest.NewClock(), log: &securetest.Log{},
+		Dir: securetest.NewDir(t), clock: securetest.NewClock(), log: &obstest.Log{},
 		authority: securetest.NewAuthority(t), clients: securetest.NewAuthority(t),
 		at: Endpoint{Enabled: true, Endpoint: "127.0.0.1:0"},
 	}
@@ -475,7 +476,7 @@ func TestUnprotected(t *testing.T) {
 			if got := e.unprotected("l"); got != tt.want {
 				t.Errorf("%s lacks %q, want %q", open, got, tt.want)
 			}
-			log := &securetest.Log{}
+			log := &obstest.Log{}
 			e.warn("l", log.Logger())
 			line := strings.ReplaceAll(log.String(), `"`, "")
 			if want := fmt.Sprintf("level=WARN msg=other machines can reach a listener that is not fully protected listener=l endpoint=%s missing=%s\n", open, tt.want); tt.want != "" && !strings.HasSuffix(line, want) || tt.want == "" && line != "" {

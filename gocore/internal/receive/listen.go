@@ -55,13 +55,6 @@ func explain(endpoint string, err error) error {
 	return fmt.Errorf("%s: %w", endpoint, err)
 }
 
-// restrict sets the mode before the socket's file exists, so that nobody slips in
-// between bind and chmod. Linux honours it; elsewhere the chmod after has to do.
-// Not the umask: that is the whole process's, and the host's.
-func restrict(_, _ string, raw syscall.RawConn) error {
-	return raw.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), socketMode) })
-}
-
 // removeStale removes the socket that a killed process left: a file that is a socket
 // and that nobody answers at.
 func removeStale(path string) error {

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs/obstest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure/securetest"
 )
 
@@ -18,12 +19,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type rig struct {
 	securetest.Dir
 	clock *securetest.Clock
-	log   *securetest.Log
+	log   *obstest.Log
 }
 
 func newRig(t *testing.T) rig {
 	t.Helper()
-	return rig{securetest.NewDir(t), securetest.NewClock(), &securetest.Log{}}
+	return rig{securetest.NewDir(t), securetest.NewClock(), &obstest.Log{}}
 }
 
 func (r rig) env() Env { return Env{r.clock.Now, r.log.Logger()} }
@@ -53,7 +54,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 				t.Errorf("%s of %s is %s", verb, name, text)
 			}
 		}
-		log := &securetest.Log{}
+		log := &obstest.Log{}
 		log.Logger().Info("text", "value", value)
 		slog.New(slog.NewJSONHandler(log, nil)).Info("json", "value", value)
 		document, err := json.Marshal(value)

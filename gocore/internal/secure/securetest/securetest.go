@@ -1,9 +1,8 @@
-// Package securetest makes what tests of TLS and keys need: authorities, certificates, files,
-// a clock that is set by hand and a log that can be read.
+// Package securetest makes what tests of TLS and keys need: authorities, certificates, files
+// and a clock that is set by hand.
 package securetest
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,12 +10,10 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -156,35 +153,4 @@ func (c *Clock) Move(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(by)
-}
-
-// Log keeps what is logged.
-type Log struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-// Write is for slog.
-func (l *Log) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-// Logger fills the log, with every level.
-func (l *Log) Logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-// Count is how many times a text was logged.
-func (l *Log) Count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
