@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
@@ -52,13 +53,28 @@ func (w *Writer) saveCursor(s otlp.Signal, c Cursor) error {
 	return fsys.Replace(w.disk, cursorPath(w.cursors, w.id, s), append(text, '\n'), w.config.Permissions(), w.sync)
 }
 
-// RemoveCursors forgets a writer's cursors, once its journal is gone.
+// RemoveCursors forgets a writer's cursors, once its journal is gone, and what a writer that was
+// killed has left of a new one.
 func RemoveCursors(disk fsys.FS, dir, writer string) error {
 	var errs []error
 	for _, s := range otlp.Signals {
-		if err := disk.Remove(cursorPath(dir, writer, s)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+		errs = append(errs, removeIfThere(disk, cursorPath(dir, writer, s)))
+	}
+	entries, err := disk.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, "."+writer+".") && strings.HasSuffix(name, hiddenSuffix) {
+			errs = append(errs, removeIfThere(disk, filepath.Join(dir, name)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func removeIfThere(disk fsys.FS, path string) error {
+	if err := disk.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

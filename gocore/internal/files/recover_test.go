@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -166,5 +167,29 @@ func TestRecoverTellsErrors(t *testing.T) {
 		if from, again := again.Recover(); again != nil || from[otlp.Logs] != 7 {
 			t.Errorf("call %d failed with %v, then %v, %v", fail, err, from, again)
 		}
+	}
+}
+
+// TestRemoveCursors: with what a kill left of them, and nothing of another's.
+func TestRemoveCursors(t *testing.T) {
+	dir, disk := t.TempDir(), fsys.OS{}
+	for _, name := range []string{
+		"abc.logs.cursor", ".abc.logs.cursor.0123456789ab.tmp", ".abcd.logs.cursor.0123456789ab.tmp", "abcd.logs.cursor", ".abc.notes",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := RemoveCursors(disk, dir, "abc"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || fmt.Sprint(left) != "[- .abc.notes - .abcd.logs.cursor.0123456789ab.tmp - abcd.logs.cursor]" {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if err := RemoveCursors(disk, filepath.Join(dir, "nowhere"), "abc"); err != nil {
+		t.Error(err)
 	}
 }
