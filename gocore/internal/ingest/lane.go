@@ -18,7 +18,7 @@ const (
 	// A batch is sealed early when it takes about this many bytes, or has this many rows:
 	// large enough to compress well, small enough for caches and to keep memory low.
 	sealBytes = 24 << 20
-	sealRows  = 1 << 14
+	sealRows  = 1 << 15
 	// A table that one giant request made larger than this is not used again: it would keep
 	// that memory for ever.
 	keepBytes = 2 * sealBytes
