@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"syscall"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 )
@@ -46,7 +45,7 @@ func unusable(key string, err error) error {
 
 // explain tells the address and the reason without net's words around them.
 func explain(endpoint string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if errors.Is(err, errInUse) {
 		return fmt.Errorf("%s is in use by another process or node", endpoint)
 	}
 	if operation, ok := errors.AsType[*net.OpError](err); ok {
@@ -73,7 +72,7 @@ func removeStale(path string) error {
 		_ = conn.Close()
 		return fmt.Errorf("unix:%s is in use by another process or node", path)
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	if !errors.Is(err, errRefused) {
 		return explain("unix:"+path, err)
 	}
 	return os.Remove(path)
