@@ -13,13 +13,6 @@ import (
 //
 // So it counts with the spares, as bytes that hold nothing, and never makes the journal full.
 
-// Totals is what was appended so far, by signal, and the position of the next record.
-func (j *Journal) Totals() (next uint64, totals [otlp.Count]Tally) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.next.Load(), j.totals
-}
-
 // KeptBytes is what only Tails hold.
 func (j *Journal) KeptBytes() (bytes int64) {
 	j.mu.Lock()
