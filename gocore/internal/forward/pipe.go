@@ -31,8 +31,9 @@ type pipe struct {
 
 	// Of the pipe's goroutine.
 	live    tail
-	carry   *journal.Record // was read and did not fit
-	reading bool            // a read failed, which was told
+	carry   *journal.Record        // was read and did not fit
+	reading bool                   // a read failed, which was told
+	given   [Reasons]journal.Tally // not told yet
 
 	mu   sync.Mutex // guards dead
 	dead []*deadFeed
@@ -185,6 +186,7 @@ func (p *pipe) progress(bytes int) {
 func (p *pipe) gather(f feed) (b *batch, err error) {
 	b = &batch{body: p.memory.take()}
 	defer func() {
+		p.tellGiven()
 		if len(b.parts) == 0 {
 			p.memory.Put(&b.body)
 		}
@@ -221,7 +223,7 @@ func (p *pipe) next(f feed) (*journal.Record, error) {
 	for {
 		record, err := f.Next()
 		if lost := f.Lost(); lost.Requests > 0 {
-			p.giveUp(Room, lost, nil)
+			p.giveUpUnread(Room, lost)
 		}
 		if err != nil {
 			return nil, err
@@ -232,7 +234,7 @@ func (p *pipe) next(f feed) (*journal.Record, error) {
 		if !given {
 			return &record, nil
 		}
-		p.giveUp(why, n, nil)
+		p.giveUpUnread(why, n)
 	}
 }
 
@@ -272,8 +274,27 @@ func (p *pipe) deadPending() (sum journal.Tally) {
 	return sum
 }
 
+// giveUpUnread counts what the destination does not get; it is told when the batch is full, in one line.
+func (p *pipe) giveUpUnread(why Reason, n journal.Tally) {
+	p.counts.gaveUp(why, n)
+	p.given[why] = p.given[why].Plus(n)
+}
+
+func (p *pipe) tellGiven() {
+	for why, n := range p.given {
+		if n.Requests > 0 {
+			p.tell(Reason(why), n, p.of.trouble())
+			p.given[why] = journal.Tally{}
+		}
+	}
+}
+
 // giveUp counts what the destination does not get, and tells it.
 func (p *pipe) giveUp(why Reason, n journal.Tally, cause error) {
 	p.counts.gaveUp(why, n)
+	p.tell(why, n, cause)
+}
+
+func (p *pipe) tell(why Reason, n journal.Tally, cause error) {
 	p.log.Error("data is given up for a destination", "reason", why.String(), "requests", n.Requests, "items", n.Items, "bytes", n.Bytes, "error", cause)
 }
