@@ -53,7 +53,7 @@ func request(s otlp.Signal, ids ...uint64) []byte {
 		items = wire.AppendBytes(nil, 2, metric)
 	}
 	scope := append(wire.AppendBytes(nil, 1, wire.AppendBytes(nil, 1, "scope")), items...)
-	resource := wire.AppendBytes(nil, 1, wire.AppendBytes(nil, 1, []byte("resource")))
+	resource := wire.AppendBytes(nil, 1, wire.AppendBytes(nil, 1, wire.AppendBytes(nil, 1, "resource")))
 	resource = wire.AppendBytes(wire.AppendBytes(resource, 2, scope), 3, "schema")
 	return wire.AppendBytes(nil, 1, resource)
 }

@@ -30,13 +30,19 @@ func FromProto(dst []byte, signal otlp.Signal, body []byte) ([]byte, error) {
 // other fields, and of a oneof the last counts.
 type formatter struct{ out []byte }
 
+// is tells whether a tag is the field's; a field of another wire type is an unknown one.
+func (f *field) is(tag uint32) bool {
+	typ := uint64(tag & 7)
+	return tag>>3 == uint32(f.number) && (typ == wireOf(f.kind) || f.label == list && typ == wireBytes)
+}
+
 // contents are the rows of a message's table that are present, and the last row of its oneof.
 func contents(fields []field, body []byte) (present uint32, oneofs int, err error) {
 	oneofs = -1
 	c := wire.NewCursor(body)
 	for c.Next() {
 		for i := range fields {
-			if uint32(fields[i].number) != c.Tag()>>3 {
+			if !fields[i].is(c.Tag()) {
 				continue
 			}
 			present |= 1 << i
@@ -87,7 +93,7 @@ func (f *formatter) field(row *field, body []byte, depth int) error {
 	}
 	v := value{}
 	for c := wire.NewCursor(body); c.Next(); {
-		if c.Tag()>>3 == uint32(row.number) {
+		if row.is(c.Tag()) {
 			v.read(&c)
 		}
 	}
@@ -102,7 +108,7 @@ func (f *formatter) field(row *field, body []byte, depth int) error {
 // merged is a message field's bytes: of several, one after the other, which is how they merge.
 func merged(row *field, body []byte) (all []byte) {
 	for c := wire.NewCursor(body); c.Next(); {
-		if c.Tag() != wire.Tag(uint32(row.number), wire.Bytes) {
+		if !row.is(c.Tag()) {
 			continue
 		}
 		if all == nil {
@@ -117,7 +123,7 @@ func merged(row *field, body []byte) (all []byte) {
 func (f *formatter) list(row *field, body []byte, depth int) error {
 	f.out = append(f.out, '[')
 	for c := wire.NewCursor(body); c.Next(); {
-		if c.Tag()>>3 != uint32(row.number) {
+		if !row.is(c.Tag()) {
 			continue
 		}
 		if err := f.element(row, &c, depth); err != nil {
