@@ -1,4 +1,4 @@
-"""Measures what forwarding to one more OTLP/gRPC destination adds to the server's CPU, the sending call included.
+"""Measures what one more OTLP/gRPC destination adds to the server's CPU, the sending call included.
 
 python bench/forward.py         the same server without and with a destination, in turn, medians
 

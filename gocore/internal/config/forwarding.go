@@ -30,8 +30,11 @@ func assignDestinations(field reflect.Value, value any) error {
 			faults = append(faults, fmt.Errorf("[%d]: %w", i, err))
 		}
 	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
 	field.Set(reflect.ValueOf(all))
-	return errors.Join(faults...)
+	return nil
 }
 
 func documentOf(value any) ([]byte, error) {
