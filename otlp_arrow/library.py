@@ -77,6 +77,7 @@ class OtlpLibrary:
         docs/operations.md.
     write_interval_secs: seconds between batches, 1-3600.
     files, limits, log: the sections of these names, as dicts.
+    forwarding: a list of destinations, each a dict with name, endpoint and more; see docs/forwarding.md.
     config_file: a YAML file.
 
     Raises ConfigError with every fault, also for a port in use or a directory that cannot be had. All
@@ -98,6 +99,7 @@ class OtlpLibrary:
         files: Mapping[str, object] | Unset = UNSET,
         limits: Mapping[str, object] | Unset = UNSET,
         log: Mapping[str, object] | Unset = UNSET,
+        forwarding: Sequence[Mapping[str, object]] | Unset = UNSET,
         config_file: StrPath | None = None,
         **settings: object,
     ) -> None:
@@ -111,6 +113,7 @@ class OtlpLibrary:
             "files": files,
             "limits": limits,
             "log": log,
+            "forwarding": forwarding,
             **settings,
         }
         self._start(config.sources(values, config_file=config_file, embedded=True))

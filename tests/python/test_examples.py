@@ -34,6 +34,13 @@ def test_quick_start(repository, tmp_path):
     assert paid == "WARN"
 
 
+def test_forwarding(repository, tmp_path):
+    out = run(repository / "examples" / "forwarding.py", cwd=tmp_path)
+    assert "has 6 records" in out
+    assert out.count("message 2") == 2
+    assert sorted(read_logs(tmp_path / "edge")["body"].to_pylist()) == ["message 0", "message 1", "message 2"]
+
+
 def test_python_of_the_readme(readme, tmp_path):
     (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
     assert "'name': 'POST /orders'" in run("-c", code, cwd=tmp_path)

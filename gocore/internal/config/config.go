@@ -12,6 +12,7 @@ import (
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/forward"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/receive"
@@ -30,6 +31,7 @@ type Config struct {
 	Files             files.Config         `json:"files"`
 	Retention         files.Retention      `json:"retention"`
 	Queue             Queue                `json:"queue"`
+	Forwarding        []forward.Config     `json:"forwarding"`
 	Limits            Limits               `json:"limits"`
 	Log               Log                  `json:"log"`
 }
@@ -126,6 +128,7 @@ func (c *Config) validate() []error {
 	faults = append(faults, c.Files.Validate("files")...)
 	faults = append(faults, c.Retention.Validate("retention")...)
 	faults = append(faults, c.Limits.Validate("limits")...)
+	faults = append(faults, forward.ValidateAll("forwarding", c.Forwarding, c.Queue.MaxBytes)...)
 	return append(faults, c.Ingest().Validate()...)
 }
 
@@ -201,7 +204,7 @@ func (l *loader) set(key string, value any) {
 
 // isSecret says that what stands under a key is somebody's key, most likely.
 func isSecret(key string) bool {
-	return strings.HasSuffix(key, ".auth") || strings.Contains(key, ".auth.")
+	return strings.HasSuffix(key, ".auth") || strings.Contains(key, ".auth.") || strings.HasPrefix(key, "forwarding")
 }
 
 func (l *loader) hasBelow(key string) bool {

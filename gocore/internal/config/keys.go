@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/forward"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
 
@@ -32,6 +33,8 @@ func collect(keys map[string]setter, prefix string, v reflect.Value) {
 			collect(keys, prefix, field)
 		case field.Type() == reflect.TypeFor[[]secure.Secret]():
 			keys[prefix+name] = func(value any) error { return assignSecrets(field, value) }
+		case field.Type() == reflect.TypeFor[[]forward.Config]():
+			keys[prefix+name] = func(value any) error { return assignDestinations(field, value) }
 		case field.Kind() == reflect.Struct:
 			collect(keys, prefix+name+".", field)
 		default:

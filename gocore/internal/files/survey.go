@@ -157,4 +157,4 @@ func Owned(base string) (writer string, ok bool) {
 }
 
 var ownedPattern = regexp.MustCompile(`^\.?otlp_(?:traces|metrics|logs)_\d{8}_\d{6}_([0-9a-f]+)_\d{6,}\.` +
-	`|^\.otlp_trial_([0-9a-f]+)$|^\.?([0-9a-f]+)\.(?:traces|metrics|logs)\.cursor`)
+	`|^\.otlp_trial_([0-9a-f]+)$|^\.?([0-9a-f]+)\.(?:traces|metrics|logs|forward-[A-Za-z0-9_-]+)\.cursor`)

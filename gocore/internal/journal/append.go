@@ -24,10 +24,15 @@ const (
 // never be taken; with fault.IO when the disk fails. Nothing of a record that failed counts,
 // but its position may be skipped. The record is durable when Wait says so.
 func (j *Journal) Append(signal otlp.Signal, body []byte) (uint64, error) {
+	return j.AppendItems(signal, 0, body)
+}
+
+// AppendItems is Append that also counts what is in the record, for those who may miss it.
+func (j *Journal) AppendItems(signal otlp.Signal, items int, body []byte) (uint64, error) {
 	if err := j.check(signal, body); err != nil {
 		return 0, err
 	}
-	head := recordHead{length: int64(len(body)), signal: signal, sum: checksum(body)}
+	head := recordHead{length: int64(len(body)), signal: signal, sum: checksum(body), items: items}
 	position, err := j.append(head, body)
 	if err != nil && fault.KindOf(err) == fault.Overloaded && j.cut(0) {
 		j.reap()
@@ -67,6 +72,12 @@ func (j *Journal) append(head recordHead, body []byte) (uint64, error) {
 	j.grownLocked(s, s.end)
 	j.stats.Records++
 	j.stats.Bytes += uint64(head.length)
+	one := Tally{1, uint64(head.items), uint64(head.length)}
+	s.tally[head.signal] = s.tally[head.signal].Plus(one)
+	j.totals[head.signal] = j.totals[head.signal].Plus(one)
+	if !j.config.Sync {
+		j.wakeLocked(head.signal)
+	}
 	j.lacking = 0
 	if j.writing.end() {
 		j.log.Info("appending to the journal goes on")
@@ -138,6 +149,7 @@ func (j *Journal) beginLocked(need int64) error {
 	if err != nil {
 		return j.failedLocked(&fault.Error{Kind: fault.IO, Op: "begin a journal segment", Err: err})
 	}
+	s.before = j.totals
 	j.active, j.segments = s, append(j.segments, s)
 	j.size.Add(s.disk)
 	return nil

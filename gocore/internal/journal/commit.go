@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
 // Group commit. Who waits joins a round; the committer syncs once for all of a round.
@@ -175,6 +176,9 @@ func (j *Journal) land(goals []goal) {
 	defer j.mu.Unlock()
 	for _, g := range goals {
 		j.settleLocked(g)
+	}
+	for _, s := range otlp.Signals {
+		j.wakeLocked(s)
 	}
 	close(j.flying.done)
 	j.flying = nil

@@ -130,6 +130,7 @@ type recordHead struct {
 	length   int64
 	signal   otlp.Signal
 	sum      uint32 // of the body
+	items    int    // not written
 }
 
 // put writes the header into the first recordHeader bytes of b.

@@ -12,6 +12,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
 var (
@@ -49,7 +50,10 @@ type Journal struct {
 	segments []*segment // oldest first
 	tail     tail
 	spares   []*spare
-	spare    int64  // bytes on disk that hold nothing: spares, and what a segment has not reached yet
+	kept     []*segment // released, older than segments, wanted by tails
+	tails    []*Tail
+	totals   [otlp.Count]Tally
+	spare    int64  // bytes on disk that hold nothing: spares, kept segments, and what a segment has not reached yet
 	released uint64 // all below may go
 	lost     uint64 // the last position that a failed sync took
 	scratch  []byte
@@ -180,11 +184,11 @@ func (j *Journal) Discard() error {
 	return nil
 }
 
-// empty tells whether every record was released.
+// empty tells whether every record was released, and no Tail wants one.
 func (j *Journal) empty() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.released >= j.next.Load()
+	return min(j.released, j.wantedLocked()) >= j.next.Load()
 }
 
 func (j *Journal) locked() bool {

@@ -47,6 +47,9 @@ func (j *Journal) reap() {
 
 // retire takes a segment's name from it, so that nobody reads it again.
 func (j *Journal) retire(s *segment) error {
+	if j.keep(s) {
+		return nil
+	}
 	if j.keeps(s) {
 		path := sparePath(s.path)
 		if j.disk.Rename(s.path, path) == nil {
@@ -61,12 +64,19 @@ func (j *Journal) retire(s *segment) error {
 	return nil
 }
 
-// oldestReleased is the oldest segment if it may go, closed. Once the journal is closed it is
+// oldestReleased is the oldest segment if it may go, closed. Of those that Tails want it may go
+// among the kept, unless it is there already. Once the journal is closed it is
 // its next reader's.
 func (j *Journal) oldestReleased() *segment {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.closed || len(j.segments) == 0 {
+	if j.closed {
+		return nil
+	}
+	if len(j.kept) > 0 && j.kept[0].last < j.wantedLocked() {
+		return j.kept[0]
+	}
+	if len(j.segments) == 0 {
 		return nil
 	}
 	s := j.segments[0]
@@ -84,10 +94,15 @@ func (j *Journal) oldestReleased() *segment {
 func (j *Journal) drop(s *segment, kept *spare) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.segments[0] = nil
-	j.segments = j.segments[1:]
-	j.size.Add(-s.disk)
-	j.spare -= s.rest
+	switch {
+	case len(j.kept) > 0 && j.kept[0] == s:
+		j.unkeepLocked()
+	case len(j.segments) > 0 && j.segments[0] == s:
+		j.segments[0] = nil
+		j.segments = j.segments[1:]
+		j.size.Add(-s.disk)
+		j.spare -= s.rest
+	}
 	if kept != nil {
 		j.spares = append(j.spares, kept)
 		j.spare += kept.size

@@ -53,7 +53,8 @@ type scanner struct {
 	salt   uint64
 	offset int64
 	end    int64
-	former int64 // see segmentHeader
+	former int64                 // see segmentHeader
+	skip   func(recordHead) bool // what need not be read, nil for nothing
 	report func(Damage)
 }
 
@@ -82,6 +83,10 @@ func (s *scanner) next(last uint64) (Record, error) {
 		if s.offset+recordHeader+head.length > s.limit() {
 			s.cut()
 			return Record{}, io.EOF
+		}
+		if s.skip != nil && s.skip(head) {
+			s.offset += recordSize(head.length)
+			continue
 		}
 		body, err := s.view(s.offset+recordHeader, head.length)
 		if err != nil {

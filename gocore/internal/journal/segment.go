@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
 // segment is a file of a living journal. All of it is guarded by Journal.mu, but the file may
@@ -26,6 +27,8 @@ type segment struct {
 	synced    uint64 // last position that is durable
 	syncedEnd int64
 	failed    error // of a sync: what was not durable before will never be
+
+	before, tally [otlp.Count]Tally // of all segments before, and of this one
 }
 
 // createSegment makes the file with its header, or leaves nothing behind.

@@ -94,6 +94,7 @@ func (j *Journal) reuseLocked(h segmentHeader) bool {
 			continue
 		}
 		j.spares = slices.Delete(j.spares, i, i+1)
+		s.before = j.totals
 		j.active, j.segments = s, append(j.segments, s)
 		j.size.Add(s.disk)
 		j.spare -= s.disk
@@ -137,13 +138,17 @@ func (j *Journal) growthLocked(roll bool, need int64) int64 {
 }
 
 // shedLocked gives back some bytes that hold nothing: of the spares, the one last that may be next.
+// Then what only Tails want.
 func (j *Journal) shedLocked(roll bool) bool {
 	for _, p := range slices.Backward(slices.Clone(j.spares)) {
 		if j.scrapLocked(p) {
 			return true
 		}
 	}
-	return roll && j.active != nil && j.active.rest > 0 && j.trimLocked(j.active)
+	if roll && j.active != nil && j.active.rest > 0 && j.trimLocked(j.active) {
+		return true
+	}
+	return j.forsakeLocked()
 }
 
 // trimLocked cuts off what a segment's file has of its former life.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/config"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/forward"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
@@ -90,16 +91,17 @@ func (n *Node) adoptAll() bool {
 }
 
 func (n *Node) adopt(dir string) error {
-	return adopter{n.disk, &n.Config, n.log, &n.counts, &n.written, &n.adopted}.adopt(dir)
+	return adopter{n.disk, &n.Config, n.log, &n.counts, &n.written, &n.adopted, n.forward, false}.adopt(dir)
 }
 
-// Adopt brings one dead journal's records into files, for who has no node.
+// Adopt brings one dead journal's records into files, for who has no node. A journal that destinations
+// still want is kept, which is an error.
 func Adopt(disk fsys.FS, c *config.Config, dir string, log *slog.Logger) error {
 	var all [otlp.Count]written
 	for s := range all {
 		all[s].init()
 	}
-	return adopter{disk, c, log, new(files.Counts), &all, new(adopted)}.adopt(dir)
+	return adopter{disk, c, log, new(files.Counts), &all, new(adopted), nil, true}.adopt(dir)
 }
 
 // adopter is who adopts, with what is counted.
@@ -110,6 +112,8 @@ type adopter struct {
 	counts  *files.Counts
 	written *[otlp.Count]written
 	adopted *adopted
+	forward *forward.Stage // nil without destinations
+	alone   bool           // without a node
 }
 
 // adopt brings one dead journal's records into files of its writer and removes it. A crash in the
@@ -119,7 +123,12 @@ func (r adopter) adopt(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer reader.Close()
+	taken := false
+	defer func() {
+		if !taken {
+			_ = reader.Close() // which does not fail
+		}
+	}()
 	c := r.config
 	options := files.Options{
 		Writer: filepath.Base(dir), Cursors: filepath.Dir(dir), Sync: c.Durability == config.Fsync, Counts: r.counts,
@@ -133,7 +142,11 @@ func (r adopter) adopt(dir string) error {
 	if err != nil {
 		return err
 	}
-	requests, err := ingest.Replay(c.Ingest(), reader, from, counted{writer, r.written}, r.log)
+	wanted, err := forward.NewInventory(r.disk, dir, r.log)
+	if err != nil {
+		return err
+	}
+	requests, err := ingest.Replay(c.Ingest(), wanted.Over(reader), from, counted{writer, r.written}, r.log)
 	if err != nil {
 		return err
 	}
@@ -142,11 +155,22 @@ func (r adopter) adopt(dir string) error {
 			"offset", damage.Offset, "bytes", damage.Bytes, "reason", damage.Reason, "tail", damage.Tail)
 	}
 	r.log.Info("a journal was adopted", "dir", dir, "requests", requests)
-	if err := reader.Remove(); err != nil {
+	gone := func() error {
+		if err := reader.Remove(); err != nil {
+			return err
+		}
+		return removeCursors(r.disk, options.Cursors, options.Writer)
+	}
+	if taken, err = r.take(wanted, reader, gone); err != nil {
 		return err
 	}
+	if !taken {
+		if err := gone(); err != nil {
+			return err
+		}
+	}
 	r.adopted.add(requests, reader.Damage())
-	return files.RemoveCursors(r.disk, options.Cursors, options.Writer)
+	return nil
 }
 
 func (a *adopted) add(requests int, damaged []journal.Damage) {

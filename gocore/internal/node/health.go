@@ -83,6 +83,7 @@ func (n *Node) troubles(h *Health) {
 		}
 	}
 	n.journalTroubles(h)
+	n.forwardTroubles(h)
 	if n.adoption.pending.Load() {
 		h.add(false, "a dead process's journal could not be adopted, it is tried again")
 	}

@@ -25,6 +25,9 @@ func (n *Node) families() []obs.Family {
 	if n.journal != nil {
 		all = append(all, n.ofJournal()...)
 	}
+	if n.forward != nil {
+		all = append(all, n.ofForward()...)
+	}
 	return append(all, n.ofNode()...)
 }
 

@@ -327,7 +327,7 @@ func damageSecond(t *testing.T, disk *memfs.FS) {
 
 // TestMetricNames: Prometheus' own linter has nothing to say of ours.
 func TestMetricNames(t *testing.T) {
-	n := start(t, watched(t))
+	n := start(t, forwarding(watched(t), "127.0.0.1:9"))
 	registry := obs.NewRegistry()
 	registry.Add(n.families()...)
 	gathered, err := registry.Gatherer().Gather()
@@ -376,7 +376,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	families := start(t, watched(t)).families()
+	families := start(t, forwarding(watched(t), "127.0.0.1:9")).families()
 	for _, f := range families {
 		if !strings.Contains(string(text), "\n"+row(f)+"\n") {
 			t.Errorf("docs/operations.md lacks\n%s", row(f))

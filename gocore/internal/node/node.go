@@ -1,13 +1,13 @@
 // Package node builds the stages from a configuration, starts them in order and drains them
 // in reverse. Two nodes may live in one process; a Node may be used by several goroutines.
 //
-//	metrics, health <- files <- journal <- ingest <- receivers      start: left to right
-//	                                                                stop: right to left
+//	metrics, health <- files <- journal <- forward <- ingest <- receivers     start: left to right
+//	                                                                          stop: right to left
 //
 // Health answers first and last, so that who asks learns of a long adoption or drain.
 //
 // With a journal, what a dead process left in its own is adopted first: its records come into
-// files under its writer's id, and then its journal goes.
+// files under its writer's id, and then its journal goes, as soon as all destinations have had it.
 package node
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/config"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/forward"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/ingest"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
@@ -46,6 +47,7 @@ type Node struct {
 	files     *files.Writer
 	journal   *journal.Journal // nil with durability "memory"
 	ingest    *ingest.Ingest
+	forward   *forward.Stage // nil without destinations
 	claim     *journal.Claim // nil but for durability "memory"
 	adoption  adoption
 	keeper    keeper
@@ -85,6 +87,7 @@ func StartOn(disk fsys.FS, c config.Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	if err := n.openStore(); err != nil {
+		n.stopForward()
 		n.closeWatchers()
 		return nil, err
 	}
@@ -121,17 +124,31 @@ func (n *Node) openStore() (err error) {
 			return err
 		}
 	}
+	if err = n.makeForward(options.Writer); err != nil {
+		return err
+	}
 	n.startAdoption()
-	var kept ingest.Journal
-	if c.Durability != config.Memory {
-		if n.journal, err = journal.Create(n.disk, dir, c.Journal(), n.log); err != nil {
-			n.stopAdoption()
-			return &fault.Error{Kind: fault.Config, Op: "output_dir", Err: err}
-		}
-		kept = n.journal
+	kept, err := n.openJournal(dir)
+	if err != nil {
+		n.stopAdoption()
+		return err
 	}
 	n.ingest = ingest.New(c.Ingest(), counted{n.files, &n.written}, kept, n.log)
 	return nil
+}
+
+// openJournal makes what keeps requests until all have had them, and what forwards them.
+func (n *Node) openJournal(dir string) (kept ingest.Journal, err error) {
+	if n.Config.Durability == config.Memory {
+		return n.openRing()
+	}
+	if n.journal, err = journal.Create(n.disk, dir, n.Config.Journal(), n.log); err != nil {
+		return nil, &fault.Error{Kind: fault.Config, Op: "output_dir", Err: err}
+	}
+	if err = n.startForward(forward.FromJournal(n.journal)); err != nil {
+		return nil, errors.Join(err, n.journal.Close())
+	}
+	return n.journal, nil
 }
 
 func (n *Node) makeReceivers() {
@@ -220,7 +237,9 @@ func (n *Node) stop() {
 	}
 	n.stopKeeper()
 	n.stopAdoption()
-	n.stopErr = errors.Join(n.ingest.Shutdown(context.Background()), n.files.Close(), n.closeJournal())
+	stopped := n.ingest.Shutdown(context.Background())
+	n.stopForward()
+	n.stopErr = errors.Join(stopped, n.files.Close(), n.closeJournal())
 	n.closeWatchers()
 	n.limiter.Flush()
 }
@@ -238,5 +257,5 @@ func (n *Node) closeJournal() error {
 	if err != nil {
 		return &fault.Error{Kind: fault.IO, Op: "close the journal", Err: err}
 	}
-	return files.RemoveCursors(n.disk, journals(n.Config.OutputDir), n.files.ID())
+	return removeCursors(n.disk, journals(n.Config.OutputDir), n.files.ID())
 }

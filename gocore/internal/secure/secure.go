@@ -1,4 +1,4 @@
-// Package secure guards the listeners: TLS, the keys that clients show, and secrets that no
+// Package secure guards the listeners: TLS, the keys that clients show, what is shown to others, and secrets that no
 // printing gives away. What the settings' files say is looked at again while the node runs,
 // at most every few seconds and by whoever needs it just then, so there is no goroutine to
 // end:

@@ -197,6 +197,9 @@ func (c *Cursor) skipGroup() bool {
 	return c.err == nil
 }
 
+// At is the position behind the current field.
+func (c *Cursor) At() int { return c.pos }
+
 // Tag is the current field's tag.
 func (c *Cursor) Tag() uint32 { return c.tag }
 

@@ -1,0 +1,196 @@
+package forward
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
+)
+
+// batch is what is sent at a time.
+//
+//	body   ├── request ──┼── request ──┼ ...      the parts, or
+//	pieces [...] [...] [...]                      of one request that is too large
+type batch struct {
+	body   []byte
+	parts  []part
+	pieces [][]byte
+	sum    journal.Tally
+	last   uint64 // position of the last record
+	below  uint64 // when it is delivered, nothing below is wanted
+}
+
+// part is a request of a client in a batch.
+type part struct {
+	end      int
+	items    int
+	position uint64
+}
+
+func (b *batch) empty() bool { return b.sum.Requests == 0 }
+func (b *batch) items() int  { return int(b.sum.Items) }
+
+func (b *batch) add(record *journal.Record, items int) {
+	b.body = append(b.body, record.Body...)
+	b.parts = append(b.parts, part{len(b.body), items, record.Position})
+	b.sum = b.sum.Plus(tallyOf(record.Body, items))
+	b.last = record.Position
+}
+
+// fate is what became of a request.
+type fate uint8
+
+const (
+	settled fate = iota // delivered, or given up
+	denied              // refused for good; not counted yet
+	stopped             // it may be sent by the next process
+)
+
+// deliver sends a batch; false when the pipe has to end.
+func (p *pipe) deliver(ctx context.Context, f feed, b *batch) bool {
+	if b.pieces != nil {
+		return p.sendPieces(ctx, f, b)
+	}
+	m := p.memory.wrap(b.body)
+	defer m.Free()
+	end, cause := p.persist(ctx, f, m, b.sum, b.last)
+	switch {
+	case end == stopped:
+		return false
+	case end == denied && len(b.parts) == 1:
+		p.giveUp(Refused, b.sum, cause)
+	case end == denied && !p.sendSingly(ctx, f, b):
+		return false
+	}
+	p.advance(f, b.below)
+	p.progress(len(b.body))
+	return true
+}
+
+// sendSingly sends a refused batch's parts: one that the destination cannot take must not take the others
+// with it.
+func (p *pipe) sendSingly(ctx context.Context, f feed, b *batch) bool {
+	begin := 0
+	for _, one := range b.parts {
+		body := b.body[begin:one.end]
+		begin = one.end
+		if !p.sendAlone(ctx, f, body, tallyOf(body, one.items), one.position) {
+			return false
+		}
+		p.advance(f, one.position+1)
+	}
+	return true
+}
+
+// sendPieces sends what one request was split into. Only all of it counts as that request.
+func (p *pipe) sendPieces(ctx context.Context, f feed, b *batch) bool {
+	left := b.sum
+	for i, piece := range b.pieces {
+		n := journal.Tally{Items: uint64(Items(p.signal, piece)), Bytes: min(uint64(len(piece)), left.Bytes)}
+		if i == len(b.pieces)-1 {
+			n = left // with the request, and what splitting saved of bytes
+		}
+		left = left.Minus(n)
+		if !p.sendAlone(ctx, f, piece, n, b.last) {
+			return false
+		}
+	}
+	p.advance(f, b.below)
+	p.progress(int(b.sum.Bytes))
+	return true
+}
+
+func (p *pipe) sendAlone(ctx context.Context, f feed, body []byte, n journal.Tally, position uint64) bool {
+	end, cause := p.persist(ctx, f, mem.SliceBuffer(slices.Clone(body)), n, position)
+	if end == denied {
+		p.giveUp(Refused, n, cause)
+	}
+	return end != stopped
+}
+
+// persist sends a request until it is settled. The position is that of the newest data in it.
+func (p *pipe) persist(ctx context.Context, f feed, body mem.Buffer, n journal.Tally, position uint64) (fate, error) {
+	next, began := p.of.backoff(), p.of.now()
+	for {
+		if why, given := p.exceeds(f, position, p.counts.held()); given {
+			p.giveUp(why, n, p.of.trouble())
+			return settled, nil
+		}
+		v, sent := p.try(ctx, f, body, position)
+		switch {
+		case !sent && ctx.Err() == nil && !p.stopping():
+			continue // a bound was exceeded while it waited
+		case !sent:
+			return stopped, nil
+		case v.outcome == delivered:
+			p.counts.delivered(n)
+			return settled, nil
+		case v.outcome == refused:
+			return denied, v.err
+		}
+		wait := v.after
+		if wait == 0 {
+			wait = next.NextBackOff()
+		}
+		if r := p.of.RetryOnFailure; !r.Enabled || r.MaxElapsedTime > 0 && p.of.now().Sub(began)+wait > time.Duration(r.MaxElapsedTime) {
+			p.giveUp(Retries, n, v.err)
+			return settled, nil
+		}
+		if !p.wait(ctx, f, wait, position) {
+			return stopped, nil
+		}
+	}
+}
+
+// try sends once, as soon as the breaker lets it; sent is false when it did not come to that.
+func (p *pipe) try(ctx context.Context, f feed, body mem.Buffer, position uint64) (v verdict, sent bool) {
+	done, pause := p.of.breaker.allow()
+	for done == nil {
+		if !p.wait(ctx, f, pause, position) {
+			return v, false
+		}
+		if _, given := p.exceeds(f, position, p.counts.held()); given {
+			return v, false
+		}
+		done, pause = p.of.breaker.allow()
+	}
+	v = p.of.sender.send(&message{ctx, p.signal, body})
+	switch {
+	case ctx.Err() != nil && v.outcome != delivered:
+		done(errEnded)
+		return v, false
+	case v.outcome == later:
+		done(errFailed)
+	default:
+		done(nil)
+	}
+	p.counts.call(v)
+	p.of.heard(v, p.signal)
+	if v.rejected > 0 || v.message != "" {
+		p.log.Warn("a destination took a request but for some items", "rejected", v.rejected, "message", v.message)
+	}
+	return v, true
+}
+
+// wait is over after a time, or when what waits is beyond the bounds; false when the pipe has to end.
+func (p *pipe) wait(ctx context.Context, f feed, d time.Duration, position uint64) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case <-p.kick:
+			if _, given := p.exceeds(f, position, p.counts.held()); given {
+				return true
+			}
+		case <-p.stop:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
