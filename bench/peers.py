@@ -80,7 +80,7 @@ def port() -> int:
 def command(peer: str, address: str, folder: Path) -> list[str]:
     if peer.startswith(OURS):
         serve = [str(CACHE / "otlp-arrow"), "serve", "--otlp-grpc", address, "--otlp-http", "off"]
-        serve += ["--health", "off", "--metrics", "off"]
+        serve += ["--arrow", "off", "--health", "off", "--metrics", "off"]
         serve += ["--output-dir", str(folder / "telemetry")]
         durability = peer.removeprefix(OURS).strip()
         return [*serve, "--set", f"durability={durability}"] if durability else serve

@@ -45,7 +45,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         address = f"127.0.0.1:{port()}"
         command = [str(CACHE / "otlp-arrow"), "serve", "--output-dir", f"{folder}/telemetry"]
-        command += ["--health", "off", "--metrics", "off"]
+        command += ["--arrow", "off", "--health", "off", "--metrics", "off"]
         command += ["--otlp-grpc", address, "--otlp-http", "off", "--set", "files.rotate_interval_secs=30"]
         service = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         time.sleep(1)

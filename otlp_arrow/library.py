@@ -53,6 +53,7 @@ class Endpoints:
 
     otlp_grpc: str | None = None
     otlp_http: str | None = None
+    arrow: str | None = None
     health: str | None = None
     metrics: str | None = None
 
@@ -73,6 +74,7 @@ class OtlpLibrary:
     output_dir: where files go; made if it is missing.
     otlp_grpc, otlp_http: "host:port" to listen at (port 0: any free one), None to leave it closed, or the
         section as a dict: {"endpoint": ..., "tls": {...}, "auth": {...}}; "enabled": False closes it.
+    arrow: the same for OTAP, see docs/otap.md; the OTLP gRPC listener takes it as well.
     health, metrics: the same for /readyz and the other health pages, and for Prometheus' GET /metrics; see
         docs/operations.md.
     write_interval_secs: seconds between batches, 1-3600.
@@ -93,6 +95,7 @@ class OtlpLibrary:
         output_dir: StrPath | Unset = UNSET,
         otlp_grpc: str | Mapping[str, object] | Unset | None = UNSET,
         otlp_http: str | Mapping[str, object] | Unset | None = UNSET,
+        arrow: str | Mapping[str, object] | Unset | None = UNSET,
         health: str | Mapping[str, object] | Unset | None = UNSET,
         metrics: str | Mapping[str, object] | Unset | None = UNSET,
         write_interval_secs: float | Unset = UNSET,
@@ -107,6 +110,7 @@ class OtlpLibrary:
             "output_dir": output_dir,
             "otlp_grpc": config.listener(otlp_grpc),
             "otlp_http": config.listener(otlp_http),
+            "arrow": config.listener(arrow),
             "health": config.listener(health),
             "metrics": config.listener(metrics),
             "write_interval_secs": write_interval_secs,

@@ -51,7 +51,7 @@ func launch(t *testing.T, binary, dir string, settings ...string) *process {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
 	args := []string{"serve", "--output-dir", dir, "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0",
-		"--health", "off", "--metrics", "off", "--ready-file", ready}
+		"--arrow", "off", "--health", "off", "--metrics", "off", "--ready-file", ready}
 	for _, setting := range settings {
 		args = append(args, "--set", setting)
 	}

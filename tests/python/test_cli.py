@@ -35,7 +35,7 @@ def test_flags_become_assignments_in_their_order(core, capsys):
     core.answers["oa_resolve"] = (0, {"output_dir": "/x"})
     flags = "--config c.yaml --set a.b=1 --output-dir d --otlp-grpc off --set output_dir=e --otlp-http :1"
     more = ["--log-level", "warn", "--log-format", "json", "--set", "a.c=x=y", "--set", 'a.d=["http"]']
-    more += ["--health", "off", "--metrics", ":2"]
+    more += ["--arrow", "off", "--health", "off", "--metrics", ":2"]
     assert cli.main(["print-config", *flags.split(), *more]) == 0
     assert json.loads(capsys.readouterr().out) == {"output_dir": "/x"}
     sources = sources_of(core)
@@ -188,7 +188,7 @@ def test_serve_from_start_to_sigterm(tmp_path, trace_request):
 
     command = [*COMMAND, "serve", "--output-dir", str(tmp_path), "--log-format", "json"]
     command += ["--otlp-grpc", "off", "--otlp-http", "127.0.0.1:0", "--set", "write_interval_secs=3600"]
-    command += ["--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
+    command += ["--arrow", "127.0.0.1:0", "--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process, killed(process):
         ready = json.loads(process.stdout.readline())

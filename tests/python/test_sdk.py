@@ -60,7 +60,7 @@ class Service:
         self.ready = directory / "ready.json"
         command = [sys.executable, "-m", "otlp_arrow.cli", "serve", "--output-dir", str(directory)]
         command += ["--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"]
-        command += ["--health", "off", "--metrics", "off"]
+        command += ["--arrow", "off", "--health", "off", "--metrics", "off"]
         command += ["--ready-file", str(self.ready), "--set", "write_interval_secs=3600"]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()

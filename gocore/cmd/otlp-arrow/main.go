@@ -104,6 +104,7 @@ func (o *options) flags(name string) *flag.FlagSet {
 	o.text(flags, "log-format", "log.format", "text or json: the log's `FORMAT`")
 	o.listener(flags, "otlp-grpc", "otlp_grpc")
 	o.listener(flags, "otlp-http", "otlp_http")
+	o.listener(flags, "arrow", "arrow")
 	o.listener(flags, "health", "health")
 	o.listener(flags, "metrics", "metrics")
 	flags.Func("set", "any setting, as `KEY=VALUE`", func(assignment string) error {

@@ -42,6 +42,7 @@ func TestCommands(t *testing.T) {
 		{"listener", []string{"print-config", "--otlp-grpc", "127.0.0.1:7"}, `"otlp_grpc":{"enabled":true,"endpoint":"127.0.0.1:7"`},
 		{"off", []string{"print-config", "--otlp-http", "off"}, `"otlp_http":{"enabled":false`},
 		{"health", []string{"print-config", "--health", "127.0.0.1:7"}, `"health":{"enabled":true,"endpoint":"127.0.0.1:7"`},
+		{"arrow", []string{"print-config", "--arrow", "off"}, `"arrow":{"enabled":false`},
 		{"metrics", []string{"print-config", "--metrics", "off"}, `"metrics":{"enabled":false`},
 		{"secrets", []string{"print-config", "--set", `otlp_grpc.auth.bearer_tokens=["hush"]`}, `"bearer_tokens":["***"]`},
 		{"secrets of the environment", []string{"print-config"}, `"api_keys":["***","***"]`},
@@ -113,7 +114,7 @@ func TestServeFails(t *testing.T) {
 	}
 	for _, tt := range tests {
 		args := append([]string{"serve", "--output-dir", t.TempDir(), "--otlp-grpc=off", "--otlp-http=127.0.0.1:0",
-			"--health=off", "--metrics=off"}, tt.args...)
+			"--arrow=off", "--health=off", "--metrics=off"}, tt.args...)
 		err := run(args, io.Discard, io.Discard)
 		if err == nil || (otlparrow.Code(err) == configCode) != tt.config {
 			t.Errorf("%s: %v", tt.name, err)

@@ -26,6 +26,7 @@ type Config struct {
 	Durability        string               `json:"durability"`
 	OTLPGRPC          receive.GRPCConfig   `json:"otlp_grpc"`
 	OTLPHTTP          receive.HTTPConfig   `json:"otlp_http"`
+	Arrow             receive.GRPCConfig   `json:"arrow"`
 	Health            receive.HealthConfig `json:"health"`
 	Metrics           receive.Endpoint     `json:"metrics"`
 	Files             files.Config         `json:"files"`
@@ -78,7 +79,7 @@ type Sources struct {
 func Default() Config {
 	return Config{
 		OutputDir: "./telemetry", WriteIntervalSecs: 5, Durability: Write,
-		OTLPGRPC: receive.DefaultGRPC(), OTLPHTTP: receive.DefaultHTTP(), Files: files.Default(),
+		OTLPGRPC: receive.DefaultGRPC(), OTLPHTTP: receive.DefaultHTTP(), Arrow: receive.DefaultArrow(), Files: files.Default(),
 		Health: receive.DefaultHealth(), Metrics: receive.DefaultMetrics(), Retention: files.DefaultRetention(),
 		Queue:  Queue{MaxBytes: 256 << 20},
 		Limits: Limits{Limits: receive.DefaultLimits(), MaxDecodedBytes: 256 << 20},
@@ -91,7 +92,8 @@ func Default() Config {
 func Load(s Sources) (c Config, warnings []string, err error) {
 	c = Default()
 	if s.Embedded {
-		c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Health.Enabled, c.Metrics.Enabled = false, false, false, false
+		c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Arrow.Enabled = false, false, false
+		c.Health.Enabled, c.Metrics.Enabled = false, false
 	}
 	l := loader{keys: keysOf(&c)}
 	if s.File != "" {
@@ -123,6 +125,7 @@ func (c *Config) validate() []error {
 	faults = append(faults, oneOf("log.format", c.Log.Format, "text", "json")...)
 	faults = append(faults, c.OTLPGRPC.Validate("otlp_grpc")...)
 	faults = append(faults, c.OTLPHTTP.Validate("otlp_http")...)
+	faults = append(faults, c.Arrow.Validate("arrow")...)
 	faults = append(faults, c.Health.Validate("health")...)
 	faults = append(faults, c.Metrics.Validate("metrics")...)
 	faults = append(faults, c.Files.Validate("files")...)

@@ -49,6 +49,7 @@ func TestKeys(t *testing.T) {
 		"otlp_http.tls.cert_file", "otlp_http.tls.key_file", "otlp_http.tls.client_ca_file",
 		"otlp_grpc.auth.api_keys", "otlp_grpc.auth.api_keys_file", "otlp_grpc.auth.bearer_tokens", "otlp_grpc.auth.bearer_tokens_file",
 		"otlp_http.auth.api_keys", "otlp_http.auth.api_keys_file", "otlp_http.auth.bearer_tokens", "otlp_http.auth.bearer_tokens_file",
+		"arrow.enabled", "arrow.endpoint", "arrow.max_concurrent_streams", "arrow.tls.cert_file", "arrow.auth.api_keys",
 		"files.compression", "files.rotate_bytes", "files.rotate_interval_secs", "files.file_mode", "files.dir_mode",
 		"queue.max_bytes", "limits.max_request_bytes", "limits.max_inflight_bytes", "limits.max_decoded_bytes",
 		"log.level", "log.format",
@@ -151,19 +152,20 @@ func TestOrder(t *testing.T) {
 
 func TestEmbedded(t *testing.T) {
 	tests := []struct {
-		name                        string
-		values                      map[string]any
-		grpc, http, health, metrics bool
+		name                               string
+		values                             map[string]any
+		grpc, http, health, metrics, arrow bool
 	}{
-		{"nothing asked for", nil, false, false, false, false},
-		{"gRPC", under("otlp_grpc.enabled", true), true, false, false, false},
-		{"HTTP", under("otlp_http.enabled", true), false, true, false, false},
-		{"health", under("health.enabled", true), false, false, true, false},
-		{"metrics", under("metrics.enabled", true), false, false, false, true},
+		{"nothing asked for", nil, false, false, false, false, false},
+		{"gRPC", under("otlp_grpc.enabled", true), true, false, false, false, false},
+		{"HTTP", under("otlp_http.enabled", true), false, true, false, false, false},
+		{"health", under("health.enabled", true), false, false, true, false, false},
+		{"metrics", under("metrics.enabled", true), false, false, false, true, false},
+		{"arrow", under("arrow.enabled", true), false, false, false, false, true},
 	}
 	for _, tt := range tests {
 		c, _, err := Load(Sources{Embedded: true, Values: tt.values})
-		if err != nil || c.OTLPGRPC.Enabled != tt.grpc || c.OTLPHTTP.Enabled != tt.http || c.Health.Enabled != tt.health || c.Metrics.Enabled != tt.metrics {
+		if err != nil || c.OTLPGRPC.Enabled != tt.grpc || c.OTLPHTTP.Enabled != tt.http || c.Health.Enabled != tt.health || c.Metrics.Enabled != tt.metrics || c.Arrow.Enabled != tt.arrow {
 			t.Errorf("%s: %+v, %v", tt.name, c, err)
 		}
 	}

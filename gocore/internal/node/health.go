@@ -36,7 +36,7 @@ const (
 type health struct {
 	began time.Time
 	phase atomic.Int32
-	grpc  *receive.GRPC // whose health service follows, nil without
+	grpc  []*receive.GRPC // whose health service follows, nil without
 	quit  chan struct{}
 	done  sync.WaitGroup
 }
@@ -148,7 +148,7 @@ func (n *Node) closeWatchers() {
 func (n *Node) startHealth() {
 	n.health.phase.Store(running)
 	n.health.quit = make(chan struct{})
-	if n.health.grpc == nil {
+	if len(n.health.grpc) == 0 {
 		return
 	}
 	n.health.done.Go(func() {
@@ -159,7 +159,7 @@ func (n *Node) startHealth() {
 			case <-n.health.quit:
 				return
 			case <-tick.C:
-				n.health.grpc.SetServing(n.Health().Ready)
+				n.setServing(n.Health().Ready)
 			}
 		}
 	})
@@ -171,8 +171,12 @@ func (n *Node) stopHealth() {
 		close(n.health.quit)
 	}
 	n.health.done.Wait()
-	if n.health.grpc != nil {
-		n.health.grpc.SetServing(false)
+	n.setServing(false)
+}
+
+func (n *Node) setServing(serving bool) {
+	for _, r := range n.health.grpc {
+		r.SetServing(serving)
 	}
 }
 

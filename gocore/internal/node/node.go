@@ -155,15 +155,29 @@ func (n *Node) makeReceivers() {
 	c := &n.Config
 	n.admission = receive.NewAdmission(c.Limits.MaxInflightBytes)
 	n.library = n.door("library")
+	var arrow *door
+	if c.OTLPGRPC.Enabled || c.Arrow.Enabled {
+		arrow = n.door("otap")
+	}
 	if c.OTLPGRPC.Enabled {
-		n.names = append(n.names, "otlp_grpc")
-		n.health.grpc = receive.NewGRPC(c.OTLPGRPC, c.Limits.Limits, n.admission, n.door("grpc"), n.log)
-		n.receivers = append(n.receivers, n.health.grpc)
+		r := receive.NewGRPC(c.OTLPGRPC, c.Limits.Limits, n.admission, n.door("grpc"), n.log)
+		r.AddOTAP(arrow)
+		n.addGRPC("otlp_grpc", r)
 	}
 	if c.OTLPHTTP.Enabled {
 		n.names = append(n.names, "otlp_http")
 		n.receivers = append(n.receivers, receive.NewHTTP(c.OTLPHTTP, c.Limits.Limits, n.admission, n.door("http"), n.log))
 	}
+	if c.Arrow.Enabled {
+		n.addGRPC("arrow", receive.NewArrow(c.Arrow, c.Limits.Limits, n.admission, arrow, n.log))
+	}
+}
+
+// addGRPC adds a receiver whose health service follows the node's health.
+func (n *Node) addGRPC(name string, r *receive.GRPC) {
+	n.names = append(n.names, name)
+	n.receivers = append(n.receivers, r)
+	n.health.grpc = append(n.health.grpc, r)
 }
 
 // Endpoints are the real addresses by the listeners' keys.

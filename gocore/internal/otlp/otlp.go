@@ -21,12 +21,12 @@ const (
 // Signals lists every signal, for loops.
 var Signals = [Count]Signal{Traces, Metrics, Logs}
 
-type names struct{ plural, item, path, service string }
+type names struct{ plural, item, path, service, otap string }
 
 var table = [Count]names{
-	Traces:  {"traces", "span", "/v1/traces", "opentelemetry.proto.collector.trace.v1.TraceService"},
-	Metrics: {"metrics", "data point", "/v1/metrics", "opentelemetry.proto.collector.metrics.v1.MetricsService"},
-	Logs:    {"logs", "log record", "/v1/logs", "opentelemetry.proto.collector.logs.v1.LogsService"},
+	Traces:  {"traces", "span", "/v1/traces", "opentelemetry.proto.collector.trace.v1.TraceService", "ArrowTraces"},
+	Metrics: {"metrics", "data point", "/v1/metrics", "opentelemetry.proto.collector.metrics.v1.MetricsService", "ArrowMetrics"},
+	Logs:    {"logs", "log record", "/v1/logs", "opentelemetry.proto.collector.logs.v1.LogsService", "ArrowLogs"},
 }
 
 // String is the signal's plural name: "traces", "metrics" or "logs".
@@ -45,6 +45,13 @@ func (s Signal) HTTPPath() string { return table[s].path }
 
 // GRPCService is the full name of the Export service; its only method is Export.
 func (s Signal) GRPCService() string { return table[s].service }
+
+// OTAPService is the full name of the OTAP service and its only method, a stream of batches.
+func (s Signal) OTAPService() (service, method string) {
+	const prefix = "opentelemetry.proto.experimental.arrow.v1."
+	method = table[s].otap
+	return prefix + method + "Service", method
+}
 
 // ParseSignal reads a plural name.
 func ParseSignal(text string) (Signal, error) {

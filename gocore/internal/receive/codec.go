@@ -9,6 +9,9 @@ import (
 // success answers every OTLP request that is taken: a response with nothing to say.
 type success struct{}
 
+// batchStatus is an encoded BatchStatus of OTAP.
+type batchStatus []byte
+
 // rawCodec answers OTLP requests, whose messages gRPC never sees: see incoming. Everything
 // else, which is the health service, is protobuf.
 type rawCodec struct{ encoding.CodecV2 }
@@ -20,8 +23,11 @@ func (c rawCodec) Name() string { return proto.Name }
 
 // Marshal has nothing to say for an OTLP response: a full success has no bytes.
 func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	if _, ok := v.(success); ok {
+	switch v := v.(type) {
+	case success:
 		return nil, nil
+	case batchStatus:
+		return mem.BufferSlice{mem.SliceBuffer(v)}, nil
 	}
 	return c.CodecV2.Marshal(v)
 }

@@ -52,6 +52,11 @@ func DefaultGRPC() GRPCConfig {
 	return GRPCConfig{Endpoint: Endpoint{Enabled: true, Endpoint: "127.0.0.1:4317"}, MaxConcurrentStreams: 256}
 }
 
+// DefaultArrow listens on the local host only.
+func DefaultArrow() GRPCConfig {
+	return GRPCConfig{Endpoint: Endpoint{Enabled: true, Endpoint: "127.0.0.1:4319"}, MaxConcurrentStreams: 256}
+}
+
 // DefaultHTTP listens on the local host only and lets no web page send.
 func DefaultHTTP() HTTPConfig {
 	return HTTPConfig{Endpoint: Endpoint{Enabled: true, Endpoint: "127.0.0.1:4318"}}

@@ -20,8 +20,11 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
-// grpcSection is where the receiver's settings stand.
-const grpcSection = "otlp_grpc"
+// Where the receivers' settings stand.
+const (
+	grpcSection  = "otlp_grpc"
+	arrowSection = "arrow"
+)
 
 // What a connection may cost. Windows of a fixed size spare the pings that measure
 // a link, and bound what it holds of half-sent calls; the read buffer saves syscalls.
@@ -43,9 +46,11 @@ const (
 
 // GRPC is the OTLP/gRPC receiver.
 type GRPC struct {
+	section  string // where its settings stand
 	config   GRPCConfig
 	limits   Limits
-	acceptor Acceptor
+	acceptor Acceptor // of OTLP; nil on the Arrow port
+	arrow    Acceptor // of OTAP; nil where it is not served
 	logger   *slog.Logger
 	bodies   *bodies
 	buffers  *buffers
@@ -70,6 +75,7 @@ type GRPC struct {
 // NewGRPC makes a receiver that is not bound yet; admission is the node's one budget.
 func NewGRPC(config GRPCConfig, limits Limits, admission *Admission, acceptor Acceptor, logger *slog.Logger) *GRPC {
 	g := &GRPC{
+		section:  grpcSection,
 		config:   config,
 		limits:   limits,
 		acceptor: acceptor,
@@ -85,6 +91,16 @@ func NewGRPC(config GRPCConfig, limits Limits, admission *Admission, acceptor Ac
 	return g
 }
 
+// NewArrow makes a receiver of OTAP alone.
+func NewArrow(config GRPCConfig, limits Limits, admission *Admission, acceptor Acceptor, logger *slog.Logger) *GRPC {
+	g := NewGRPC(config, limits, admission, nil, logger)
+	g.section, g.arrow = arrowSection, acceptor
+	return g
+}
+
+// AddOTAP has OTAP served beside OTLP; it is called before Listen.
+func (g *GRPC) AddOTAP(acceptor Acceptor) { g.arrow = acceptor }
+
 // Listen binds the endpoint, if it is enabled.
 func (g *GRPC) Listen() error {
 	g.mu.Lock()
@@ -92,7 +108,7 @@ func (g *GRPC) Listen() error {
 	if !g.config.Enabled || g.listener != nil {
 		return nil
 	}
-	listener, guard, err := open(grpcSection, g.config.Endpoint, []string{"h2"}, g.clock, g.logger)
+	listener, guard, err := open(g.section, g.config.Endpoint, []string{"h2"}, g.clock, g.logger)
 	if err == nil {
 		guard.refused = g.refusedCall
 		g.listener, g.guard = newHandshakes(listener), guard
@@ -149,7 +165,12 @@ func (g *GRPC) tellServingLocked() {
 	}
 	g.health.SetServingStatus("", status)
 	for _, signal := range otlp.Signals {
-		g.health.SetServingStatus(signal.GRPCService(), status)
+		if g.acceptor != nil {
+			g.health.SetServingStatus(signal.GRPCService(), status)
+		}
+		if service, _ := signal.OTAPService(); g.arrow != nil {
+			g.health.SetServingStatus(service, status)
+		}
 	}
 }
 
@@ -176,11 +197,16 @@ func (g *GRPC) options() []grpc.ServerOption {
 // register adds the three services by hand: generated ones would parse the messages.
 func (g *GRPC) register(server *grpc.Server) {
 	for _, signal := range otlp.Signals {
-		server.RegisterService(&grpc.ServiceDesc{
-			ServiceName: signal.GRPCService(),
-			HandlerType: (*any)(nil),
-			Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: g.export(signal)}},
-		}, g)
+		if g.acceptor != nil {
+			server.RegisterService(&grpc.ServiceDesc{
+				ServiceName: signal.GRPCService(),
+				HandlerType: (*any)(nil),
+				Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: g.export(signal)}},
+			}, g)
+		}
+		if g.arrow != nil {
+			g.registerOTAP(server, signal)
+		}
 	}
 	g.registerHealth(server)
 }
@@ -202,8 +228,11 @@ func (g *GRPC) export(signal otlp.Signal) grpc.MethodHandler {
 // refusedCall counts a call that its guard refused.
 func (g *GRPC) refusedCall(method string, kind fault.Kind) {
 	for _, signal := range otlp.Signals {
-		if method == "/"+signal.GRPCService()+"/Export" {
+		if method == "/"+signal.GRPCService()+"/Export" && g.acceptor != nil {
 			g.acceptor.Refused(signal, kind)
+		}
+		if method == otapMethod(signal) && g.arrow != nil {
+			g.arrow.Refused(signal, kind)
 		}
 	}
 }
@@ -277,8 +306,11 @@ func identityUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, ne
 
 // endStream ends the health service's streams, which have no end of their own, when
 // Shutdown begins: it would wait for them until its deadline.
-func (g *GRPC) endStream(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+func (g *GRPC) endStream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	identity(stream.Context())
+	if info.IsClientStream { // OTAP's end by themselves, between two batches
+		return next(server, stream)
+	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 	defer context.AfterFunc(g.draining, cancel)()

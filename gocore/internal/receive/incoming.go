@@ -66,6 +66,14 @@ func (in *incoming) receive() error {
 	if err := in.stream.ReadMessageHeader(prefix[:]); err != nil {
 		return in.fault(err)
 	}
+	if err := in.message(prefix); err != nil {
+		return err
+	}
+	return in.end()
+}
+
+// message reads what its prefix announces.
+func (in *incoming) message(prefix [prefixBytes]byte) error {
 	size := int64(prefix[1])<<24 | int64(prefix[2])<<16 | int64(prefix[3])<<8 | int64(prefix[4])
 	if prefix[0] > 1 {
 		return fault.New(fault.Invalid, "receive", "a message begins with %d instead of 0 or 1", prefix[0])
@@ -80,7 +88,7 @@ func (in *incoming) receive() error {
 		}
 		size -= piece
 	}
-	return in.end()
+	return nil
 }
 
 // read takes a piece of the message.

@@ -1,0 +1,166 @@
+package otap
+
+import (
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
+)
+
+// decoder turns one batch's tables into OTLP. Its first error stays.
+type decoder struct {
+	tables [payloadTypes]*columns // nil: not there, or without rows
+	limit  int64
+	budget Budget
+	held   int64 // of the budget, for out and slab
+	paid   int   // of it, for out
+	out    []byte
+	slab   []uint64
+	used   int
+	first  int // words that the batch before took
+	total  int // words that the batch took, of slabs before too
+	err    error
+}
+
+// keepBytes is the largest buffer that a decoder keeps from batch to batch.
+const keepBytes = 1 << 20
+
+func (d *decoder) reset(limit int64, budget Budget) {
+	if d.total > len(d.slab) { // one slab for all the next time
+		d.slab = nil
+	}
+	first := d.total
+	d.shrink(keepBytes)
+	*d = decoder{limit: limit, budget: budget, held: d.held, paid: d.paid, out: d.out[:0], slab: d.slab, first: min(first, keepBytes/8)}
+}
+
+// shrink lets go of buffers larger than that, and of what the budget gave for them.
+func (d *decoder) shrink(keep int) {
+	if cap(d.out) > keep {
+		d.out = nil
+	}
+	if cap(d.slab)*8 > keep {
+		d.slab = nil
+	}
+	if d.budget != nil {
+		left := int64(cap(d.out) + 8*cap(d.slab))
+		if left < d.held {
+			d.budget.Give(d.held - left)
+			d.held = left
+		}
+	}
+	d.paid = cap(d.out)
+}
+
+// pay holds so many bytes more of the budget.
+func (d *decoder) pay(bytes int64) bool {
+	if err := d.budget.Take(bytes); err != nil {
+		if d.err == nil {
+			d.err = err
+		}
+		return false
+	}
+	d.held += bytes
+	return true
+}
+
+func (d *decoder) fail(field string, err error) {
+	if d.err == nil {
+		d.err = invalid(field, err)
+	}
+}
+
+// words gives room for n numbers, with anything in it, until the next reset.
+func (d *decoder) words(n int) []uint64 {
+	if d.used+n > len(d.slab) {
+		size := max(n, 2*len(d.slab), d.first, 4<<10)
+		if !d.pay(int64(size) * 8) {
+			panic(d.err)
+		}
+		d.slab, d.used = make([]uint64, size), 0
+	}
+	words := d.slab[d.used : d.used+n : d.used+n]
+	d.used += n
+	d.total += n
+	return words
+}
+
+// room is asked between pieces of output, each of which is bounded by its record: it makes
+// sure that the budget covers what there is, and is false when the batch has to end.
+func (d *decoder) room(out []byte) bool {
+	if d.err != nil {
+		return false
+	}
+	if more := cap(out) - d.paid; more > 0 {
+		if !d.pay(int64(more)) {
+			return false
+		}
+		d.paid += more
+	}
+	if int64(len(out)) > d.limit {
+		d.err = fault.New(fault.TooLarge, op, "the batch is larger than %d bytes as OTLP", d.limit)
+		return false
+	}
+	return true
+}
+
+// The functions below write fields, most of them unless they are empty. The output goes from
+// one to the other by value: kept in the decoder, each write would be one to the heap, which the
+// garbage collector wants to know of. That took a fifth of all.
+
+// text writes a text or bytes field unless it is empty.
+func text(out []byte, field uint32, v []byte) []byte {
+	if len(v) > 0 {
+		out = wire.AppendBytes(out, field, v)
+	}
+	return out
+}
+
+// id writes an id unless it is all zeros, which says that there is none.
+func id(out []byte, field uint32, v []byte) []byte {
+	for _, b := range v {
+		if b != 0 {
+			return wire.AppendBytes(out, field, v)
+		}
+	}
+	return out
+}
+
+// number writes a varint field unless it is 0. Enums are signed: they come extended to 64 bits,
+// as protobuf wants them.
+func number(out []byte, field uint32, v uint64) []byte {
+	if v != 0 {
+		out = wire.AppendUint(out, field, v)
+	}
+	return out
+}
+
+// zigzag writes a sint32 field unless it is 0.
+func zigzag(out []byte, field uint32, v uint64) []byte {
+	if v != 0 {
+		out = wire.AppendSint32(out, field, int32(v)) // from an int32 column, or cut to it
+	}
+	return out
+}
+
+// fixed64 writes a fixed64 field unless it is 0.
+func fixed64(out []byte, field uint32, v uint64) []byte {
+	if v != 0 {
+		out = wire.AppendFixed64(out, field, v)
+	}
+	return out
+}
+
+// fixed32 writes a fixed32 field unless it is 0.
+func fixed32(out []byte, field uint32, v uint64) []byte {
+	if v != 0 {
+		out = wire.AppendFixed32(out, field, uint32(v))
+	}
+	return out
+}
+
+// given writes a fixed64 field when the row has a number, be it 0.
+func given(out []byte, field uint32, n *numbers, row int) []byte {
+	if n.has(row) {
+		out = wire.AppendFixed64(out, field, n.v[row])
+	}
+	return out
+}

@@ -1,0 +1,119 @@
+package otap
+
+import (
+	"fmt"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
+)
+
+// containers are the resource and the scope of each row of a root table. Rows that follow one
+// another with the same ones are together.
+type containers struct {
+	resource entity
+	scope    entity
+}
+
+// entity is a resource or a scope.
+type entity struct {
+	ids     numbers
+	dropped numbers
+	name    texts // of a scope
+	version texts // of a scope
+	url     texts
+	attrs   *attrs
+}
+
+func (d *decoder) containers(root *columns) containers {
+	resource, scope := d.group(root, "resource"), d.group(root, "scope")
+	return containers{
+		resource: entity{
+			ids: d.ids(resource, "id"), dropped: d.numbers(resource, "dropped_attributes_count", integers),
+			url: d.texts(resource, "schema_url", 0), attrs: d.attrs(ResourceAttrs),
+		},
+		scope: entity{
+			ids: d.ids(scope, "id"), dropped: d.numbers(scope, "dropped_attributes_count", integers),
+			name: d.texts(scope, "name", 0), version: d.texts(scope, "version", 0),
+			url: d.texts(root, "schema_url", 0), attrs: d.attrs(ScopeAttrs),
+		},
+	}
+}
+
+// same tells whether a row has the entity of the row before it.
+func (e *entity) same(row int) bool {
+	return e.ids.same(row, row-1) && e.dropped.same(row, row-1) &&
+		e.name.same(row, row-1) && e.version.same(row, row-1) && e.url.same(row, row-1)
+}
+
+// root writes a root table: item writes what a row is, as the fields of a message.
+func (d *decoder) root(c *columns, item func(out []byte, row int) []byte) {
+	of, out := d.containers(c), d.out
+	for row := 0; row < c.rows && d.room(out); {
+		var resource int
+		first := row
+		out, resource = wire.Begin(out, 1)
+		out = d.resource(out, &of.resource, row)
+		for first == row || row < c.rows && of.resource.same(row) {
+			out, row = d.scopeItems(out, &of, c.rows, row, item)
+			if !d.room(out) {
+				d.out = out
+				return
+			}
+		}
+		out = text(out, 3, of.resource.url.at(first))
+		out = wire.End(out, resource)
+	}
+	d.out = out
+}
+
+// scopeItems writes a scope and its items, and gives the row behind them.
+func (d *decoder) scopeItems(out []byte, of *containers, rows, row int, item func(out []byte, row int) []byte) ([]byte, int) {
+	var scope, place int
+	first := row
+	out, scope = wire.Begin(out, 2)
+	out = d.scope(out, &of.scope, row)
+	for {
+		out, place = wire.Begin(out, 2)
+		out = item(out, row)
+		out = wire.End(out, place)
+		row++
+		if row == rows || !d.room(out) || !of.resource.same(row) || !of.scope.same(row) {
+			break
+		}
+	}
+	out = text(out, 3, of.scope.url.at(first))
+	return wire.End(out, scope), row
+}
+
+func (d *decoder) resource(out []byte, e *entity, row int) []byte {
+	var place int
+	out, place = wire.Begin(out, 1)
+	out = d.attributes(out, 1, e.attrs, &e.ids, row)
+	out = number(out, 2, e.dropped.at(row))
+	out = wire.End(out, place)
+	return out
+}
+
+func (d *decoder) scope(out []byte, e *entity, row int) []byte {
+	var place int
+	out, place = wire.Begin(out, 1)
+	out = text(out, 1, e.name.at(row))
+	out = text(out, 2, e.version.at(row))
+	out = d.attributes(out, 3, e.attrs, &e.ids, row)
+	out = number(out, 4, e.dropped.at(row))
+	out = wire.End(out, place)
+	return out
+}
+
+// rootOf is a signal's root table, nil for a batch without items.
+func (d *decoder) rootOf(p PayloadType) *columns {
+	root := d.tables[p]
+	if root != nil {
+		return root
+	}
+	for other, table := range d.tables {
+		if table != nil {
+			d.fail(PayloadType(other).String(), fmt.Errorf("has rows, and there is no %s", p))
+		}
+	}
+	return nil
+}
