@@ -14,19 +14,6 @@ func dictRoom(width int) int {
 	return 1 << 16
 }
 
-// used is how many of the values the rows have.
-func (c *emitCol) used() int {
-	seen := make([]bool, c.dict.in.n)
-	n := 0
-	for _, code := range c.codes {
-		if code != noCode && !seen[code] {
-			seen[code] = true
-			n++
-		}
-	}
-	return n
-}
-
 // settle decides what becomes of the dictionary with this batch. A receiver that has all
 // values needs nothing; a few new ones go as a delta; where at least half of what the rows
 // use is new, or the dictionary has grown too large, it begins anew with what they use.
@@ -35,12 +22,16 @@ func (c *emitCol) settle() {
 	if d.in.n == d.sent {
 		return
 	}
-	used := c.used()
-	if used < 2*(d.in.n-d.sent) || d.in.n > dictRoom(d.width) || len(d.in.data) > maxDictBytes {
+	fresh := d.in.n - d.sent
+	switch {
+	case d.in.n > 256 && fresh*4 > c.set*3:
+		c.unfold()
+		return
+	case d.in.n > dictRoom(d.width), len(d.in.data) > maxDictBytes:
 		c.renew()
 	}
 	switch {
-	case d.in.n > dictRoom(index16), d.in.n > 256 && d.in.n*4 > c.set*3, len(d.in.data) > maxDictBytes:
+	case d.in.n > dictRoom(index16), len(d.in.data) > maxDictBytes:
 		c.unfold()
 	case d.in.n > dictRoom(d.width):
 		d.width = index16

@@ -40,7 +40,7 @@ func newAttrTable(payload uint64, wide bool, lost *Lost) *attrTable {
 	t := &attrTable{valueCols: newValueCols(lost), key: dictCol("key", tText, indexU8).must(), wide: wide, lost: lost}
 	t.parent = plainCol("parent_id", tU16).must()
 	if wide {
-		t.parent = plainCol("parent_id", tU32).must()
+		t.parent = dictCol("parent_id", tU32, indexU8).must()
 	}
 	for kind, width := range map[int]int{kindStr: 0, kindInt: 8, kindDouble: 8, kindBytes: 0, kindMap: 0, kindSlice: 0} {
 		t.pools[kind] = newEmitIntern(width)

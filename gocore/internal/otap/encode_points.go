@@ -2,35 +2,37 @@ package otap
 
 import (
 	"encoding/binary"
-	"fmt"
 	"unicode/utf8"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
 
-// pointField is a column of a sort of data points and the field that fills it.
+// pointField is a column of a sort of data points and the field that fills it. A message is
+// kept until the point has been read, since it may come in parts.
 type pointField struct {
-	col *emitCol
-	put func(c *emitCol, row int, cur *wire.Cursor) error
+	col    *emitCol
+	put    func(c *emitCol, row int, cur *wire.Cursor) error
+	list   *pointList
+	part   *[]byte
+	counts *pointList // inside the message
+	join   func(c *emitCol, row int, message []byte) error
 }
 
-// pointShape tells how one sort of data points is written: by field tag.
+// pointShape tells how one sort of data points is written: by field tag, all of one byte.
 type pointShape struct {
 	cols      []*emitCol
-	byTag     map[uint32]pointField
+	byTag     [1 << 7]pointField
 	attrs     uint32
 	exemplars uint32
-	// packed are tags of repeated numbers whose unpacked form is seldom: their lists are
-	// gathered before they are set.
-	lists map[uint32]*pointList
+	lists     []*pointList
+	messages  []*pointField
 }
 
-// pointList gathers a repeated number of one point.
+// pointList gathers a repeated number of one point, which may come packed or not.
 type pointList struct {
 	col    *emitCol
-	packed bool // the tag is that of the packed form
 	varint bool
-	got    *[]uint64
+	got    []uint64
 }
 
 // pointTable is a sort of data points with their attributes and exemplars.
@@ -79,28 +81,60 @@ func (t *pointTable) add(metric uint32, b []byte) error {
 	if c.Err() != nil {
 		return c.Err()
 	}
-	t.putLists(row)
 	if children > 0 {
 		t.named(row)
 	}
 	t.up(row, metric, true)
-	t.require(row)
 	t.rows++
-	return nil
+	return t.finishRow(row)
 }
 
 func (t *pointTable) field(tag uint32, row int, c *wire.Cursor) error {
-	if f, ok := t.byTag[tag]; ok {
-		if f.col.rows > row { // once more: the last counts
-			f.col.drop()
-		}
+	if tag >= uint32(len(t.byTag)) || t.byTag[tag].col == nil {
+		t.e.lost.UnknownFields++
+		return nil
+	}
+	switch f := &t.byTag[tag]; {
+	case f.list != nil:
+		return under(f.col.name, f.list.gather(c, tag))
+	case f.part != nil:
+		*f.part = joined(*f.part, c.Bytes())
+		return nil
+	case f.col.rows > row && f.col.typ != tList: // once more: the last counts
+		f.col.drop()
+		fallthrough
+	default:
 		return under(f.col.name, f.put(f.col, row, c))
 	}
-	if l, ok := t.lists[tag]; ok {
-		return under(l.col.name, l.gather(c))
+}
+
+// finishRow sets what had to wait for the point's end.
+func (t *pointTable) finishRow(row int) error {
+	for _, l := range t.lists {
+		l.put(row)
 	}
-	t.e.lost.UnknownFields++
+	for _, f := range t.messages {
+		part := *f.part
+		if *f.part = nil; part == nil {
+			continue
+		}
+		if err := f.join(f.col, row, part); err != nil {
+			return under(f.col.name, err)
+		}
+	}
+	t.require(row)
 	return nil
+}
+
+func (t *pointTable) restart() {
+	t.emitTable.restart()
+	for _, l := range t.lists {
+		l.got = l.got[:0]
+	}
+	for _, f := range t.messages {
+		*f.part = nil
+		f.counts.got = f.counts.got[:0]
+	}
 }
 
 // require sets the columns that no row may lack.
@@ -112,35 +146,33 @@ func (t *pointTable) require(row int) {
 	}
 }
 
-func (t *pointTable) putLists(row int) {
-	for _, l := range t.lists {
-		if len(*l.got) == 0 {
-			continue
-		}
-		item := l.col.list(row)
-		for _, v := range *l.got {
-			item.u64(item.rows, v)
-		}
-		*l.got = (*l.got)[:0]
+// put sets the row's list, unless that is empty.
+func (l *pointList) put(row int) {
+	if len(l.got) == 0 {
+		return
 	}
+	item := l.col.list(row)
+	for _, v := range l.got {
+		item.u64(item.rows, v)
+	}
+	l.got = l.got[:0]
 }
 
-func (l *pointList) gather(c *wire.Cursor) error {
+func (l *pointList) gather(c *wire.Cursor, tag uint32) error {
+	packed := wire.Type(tag&7) == wire.Bytes
 	switch {
-	case !l.packed && l.varint:
-		*l.got = append(*l.got, c.Varint())
-	case !l.packed:
-		*l.got = append(*l.got, c.Fixed64())
+	case !packed && l.varint:
+		l.got = append(l.got, c.Varint())
+	case !packed:
+		l.got = append(l.got, c.Fixed64())
 	case l.varint:
-		return wire.Varints(c.Bytes(), func(v uint64) bool { *l.got = append(*l.got, v); return true })
+		return wire.Varints(c.Bytes(), func(v uint64) bool { l.got = append(l.got, v); return true })
 	default:
-		packed := c.Bytes()
-		for ; len(packed) >= 8; packed = packed[8:] {
-			*l.got = append(*l.got, binary.LittleEndian.Uint64(packed))
+		b := c.Bytes()
+		for ; len(b) >= 8; b = b[8:] {
+			l.got = append(l.got, binary.LittleEndian.Uint64(b))
 		}
-		if len(packed) > 0 {
-			return fmt.Errorf("%d bytes left over", len(packed))
-		}
+		return wire.CheckFixed64s(b)
 	}
 	return nil
 }
@@ -164,7 +196,7 @@ func putSint(c *emitCol, row int, cur *wire.Cursor) error {
 
 // newPointShape has what all points have: times and flags at the same places.
 func newPointShape(flags, attrs, exemplars uint32) pointShape {
-	s := pointShape{byTag: map[uint32]pointField{}, lists: map[uint32]*pointList{}, attrs: wire.Tag(attrs, wire.Bytes)}
+	s := pointShape{attrs: wire.Tag(attrs, wire.Bytes)}
 	if exemplars > 0 {
 		s.exemplars = wire.Tag(exemplars, wire.Bytes)
 	}
@@ -176,20 +208,15 @@ func newPointShape(flags, attrs, exemplars uint32) pointShape {
 
 func (s *pointShape) add(tag uint32, c *emitCol, put func(*emitCol, int, *wire.Cursor) error) {
 	s.cols = append(s.cols, c)
-	s.byTag[tag] = pointField{c, put}
+	s.byTag[tag] = pointField{col: c, put: put}
 }
 
-// list adds a repeated number, which may come packed or not.
-func (s *pointShape) list(field uint32, name string, item emitType, varint bool) {
-	c := listCol(name, plainCol("item", item))
-	s.cols = append(s.cols, c)
-	got := new([]uint64)
-	typ := wire.Fixed64
-	if varint {
-		typ = wire.Varint
-	}
-	s.lists[wire.Tag(field, wire.Bytes)] = &pointList{col: c, packed: true, varint: varint, got: got}
-	s.lists[wire.Tag(field, typ)] = &pointList{col: c, varint: varint, got: got}
+// list adds a repeated number.
+func (s *pointShape) list(field uint32, name string, item emitType) {
+	l := &pointList{col: listCol(name, plainCol("item", item))}
+	s.cols, s.lists = append(s.cols, l.col), append(s.lists, l)
+	s.byTag[wire.Tag(field, wire.Bytes)] = pointField{col: l.col, list: l}
+	s.byTag[wire.Tag(field, wire.Fixed64)] = pointField{col: l.col, list: l}
 }
 
 func fixed(field uint32) uint32 { return wire.Tag(field, wire.Fixed64) }
@@ -219,7 +246,7 @@ func summaryPoint() pointShape {
 	quantile, value := plainCol("quantile", tF64), plainCol("value", tF64)
 	list := listCol("quantile", structCol("item", quantile, value))
 	s.cols = append(s.cols, list)
-	s.byTag[wire.Tag(6, wire.Bytes)] = pointField{list, func(c *emitCol, row int, cur *wire.Cursor) error {
+	s.byTag[wire.Tag(6, wire.Bytes)] = pointField{col: list, put: func(c *emitCol, row int, cur *wire.Cursor) error {
 		return putQuantile(c, row, quantile, value, cur.Bytes())
 	}}
 	return s
@@ -253,8 +280,8 @@ func histogramPoint() pointShape {
 	s.add(fixed(5), plainCol("sum", tF64), putFixed)
 	s.add(fixed(11), plainCol("min", tF64), putFixed)
 	s.add(fixed(12), plainCol("max", tF64), putFixed)
-	s.list(6, "bucket_counts", tU64, false)
-	s.list(7, "explicit_bounds", tF64, false)
+	s.list(6, "bucket_counts", tU64)
+	s.list(7, "explicit_bounds", tF64)
 	return s
 }
 
@@ -274,39 +301,30 @@ func expPoint() pointShape {
 
 // buckets adds a Buckets message, a struct of offset and counts.
 func (s *pointShape) buckets(field uint32, name string) {
-	offset, counts := plainCol("offset", tI32), listCol("bucket_counts", plainCol("item", tU64))
-	offset.seen, counts.seen = true, true // the reference panics where one is missing
-	s.add(wire.Tag(field, wire.Bytes), structCol(name, offset, counts), func(c *emitCol, row int, cur *wire.Cursor) error {
-		return putBuckets(c, row, offset, counts, cur.Bytes())
-	})
+	offset, counts := plainCol("offset", tI32), &pointList{varint: true, col: listCol("bucket_counts", plainCol("item", tU64))}
+	offset.seen, counts.col.seen = true, true // the reference panics where one is missing
+	f := &pointField{col: structCol(name, offset, counts.col), part: new([]byte), counts: counts}
+	f.join = func(c *emitCol, row int, message []byte) error { return putBuckets(c, row, offset, counts, message) }
+	s.cols, s.messages = append(s.cols, f.col), append(s.messages, f)
+	s.byTag[wire.Tag(field, wire.Bytes)] = *f
 }
 
-func putBuckets(c *emitCol, row int, offset, counts *emitCol, b []byte) error {
-	var got []uint64
+func putBuckets(c *emitCol, row int, offset *emitCol, counts *pointList, b []byte) error {
 	var at int32
-	packed := pointList{packed: true, varint: true, got: &got}
 	cur := wire.NewCursor(b)
 	for cur.Next() {
-		switch cur.Tag() {
+		switch tag := cur.Tag(); tag {
 		case wire.Tag(1, wire.Varint):
 			at = cur.Sint32()
-		case wire.Tag(2, wire.Bytes):
-			if err := packed.gather(&cur); err != nil {
+		case wire.Tag(2, wire.Bytes), wire.Tag(2, wire.Varint):
+			if err := counts.gather(&cur, tag); err != nil {
 				return under("bucket_counts", err)
 			}
-		case wire.Tag(2, wire.Varint):
-			got = append(got, cur.Varint())
 		}
 	}
 	c.mark(row)
 	offset.u32(row, uint32(at))
-	if len(got) == 0 {
-		return cur.Err()
-	}
-	item := counts.list(row)
-	for _, v := range got {
-		item.u64(item.rows, v)
-	}
+	counts.put(row)
 	return cur.Err()
 }
 

@@ -2,7 +2,6 @@ package reftest
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"pgregory.net/rapid"
@@ -92,7 +92,7 @@ func tidy(m protoreflect.Message) {
 			continue
 		}
 		switch {
-		case f.Name() == "entity_refs", f.Name() == "metadata", emptyMessage(m, f), zeroID(m, f):
+		case f.Name() == "entity_refs", f.Name() == "metadata", emptyMessage(m, f), zeroID(m, f), zero(m, f):
 			m.Clear(f)
 		case f.IsList() && f.Kind() == protoreflect.MessageKind:
 			tidyList(m, f)
@@ -110,9 +110,26 @@ func tidyList(m protoreflect.Message, f protoreflect.FieldDescriptor) {
 	for i := range list.Len() {
 		tidy(list.Get(i).Message())
 	}
-	if f.Message().Name() == "KeyValue" {
+	switch f.Message().Name() {
+	case "KeyValue":
 		sortKeys(m, f, list)
+	case "Exemplar":
+		valuesLast(m, f, list)
 	}
+}
+
+// valuesLast puts exemplars without a value first, as they are sent.
+func valuesLast(m protoreflect.Message, f protoreflect.FieldDescriptor, list protoreflect.List) {
+	fresh := m.NewField(f)
+	for _, want := range []bool{false, true} {
+		for i := range list.Len() {
+			one := list.Get(i).Message()
+			if has := one.WhichOneof(one.Descriptor().Oneofs().ByName("value")) != nil; has == want {
+				fresh.List().Append(list.Get(i))
+			}
+		}
+	}
+	m.Set(f, fresh)
 }
 
 // sortKeys leaves each key's last value, in the order of keys.
@@ -140,6 +157,11 @@ func emptyMessage(m protoreflect.Message, f protoreflect.FieldDescriptor) bool {
 		return false
 	}
 	return proto.Size(m.Get(f).Message().Interface()) == 0
+}
+
+// zero finds -0.0 where the reference does not tell it from none.
+func zero(m protoreflect.Message, f protoreflect.FieldDescriptor) bool {
+	return f.Kind() == protoreflect.DoubleKind && !f.HasPresence() && !f.IsList() && m.Get(f).Float() == 0
 }
 
 func zeroID(m protoreflect.Message, f protoreflect.FieldDescriptor) bool {
@@ -192,11 +214,7 @@ func show(t testing.TB, signal otlp.Signal, canon string) string {
 	if err := proto.Unmarshal([]byte(canon), m); err != nil {
 		t.Fatal(err)
 	}
-	b, err := json.MarshalIndent(m, "", " ")
-	if err != nil {
-		return m.(fmt.Stringer).String()
-	}
-	return string(b)
+	return prototext.Format(m)
 }
 
 // TestGenerated sends drawn requests of every shape, several on each stream.
