@@ -41,6 +41,14 @@ func (in *emitIntern) value(code uint32) []byte {
 	return in.data[binary.LittleEndian.Uint32(at):binary.LittleEndian.Uint32(at[4:])]
 }
 
+// size is that of the values from one on, without offsets.
+func (in *emitIntern) size(from int) int {
+	if in.width > 0 {
+		return len(in.data) - from*in.width
+	}
+	return len(in.data) - int(binary.LittleEndian.Uint32(in.offs[from*4:]))
+}
+
 // code is a value's number, and whether it is new.
 func (in *emitIntern) code(v []byte) (uint32, bool) {
 	sum := xxh3.Hash(v)

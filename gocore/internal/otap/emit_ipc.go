@@ -41,19 +41,23 @@ const (
 // minCompressed is the size from which a buffer is worth a zstd frame.
 const minCompressed = 48
 
+// minBody is the size from which a body is worth the eight bytes that each buffer then gets.
+const minBody = 160
+
 // emitIPC writes messages. It belongs to one goroutine.
 type emitIPC struct {
 	fb      *flatbuffers.Builder
 	zstd    *zstd.Encoder
 	body    []byte
+	raw     bool       // a body so small that compression costs more than it spares
 	nodes   [][2]int64 // length, nulls
 	buffers [][2]int64 // offset, length
 	scratch []byte
 	packed  []byte
 }
 
-func newEmitIPC(level zstd.EncoderLevel) (*emitIPC, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+func newEmitIPC() (*emitIPC, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
 		zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
 	return &emitIPC{fb: flatbuffers.NewBuilder(1 << 10), zstd: enc}, err
 }
@@ -61,7 +65,10 @@ func newEmitIPC(level zstd.EncoderLevel) (*emitIPC, error) {
 // buffer adds one to the body.
 func (w *emitIPC) buffer(b []byte) {
 	from := len(w.body)
-	if len(b) > 0 {
+	switch {
+	case w.raw:
+		w.body = append(w.body, b...)
+	case len(b) > 0:
 		w.packed = w.packed[:0]
 		if len(b) >= minCompressed {
 			w.packed = w.zstd.EncodeAll(b, w.packed)
@@ -85,7 +92,11 @@ func pad(b []byte) []byte {
 	return b
 }
 
-func (w *emitIPC) begin() { w.body, w.nodes, w.buffers = w.body[:0], w.nodes[:0], w.buffers[:0] }
+// begin starts a message with a body of so many bytes.
+func (w *emitIPC) begin(size int) {
+	w.body, w.nodes, w.buffers = w.body[:0], w.nodes[:0], w.buffers[:0]
+	w.raw = size < minBody
+}
 
 // array adds a column's node and buffers, then its children's.
 func (w *emitIPC) array(c *emitCol) {
@@ -124,7 +135,7 @@ func (w *emitIPC) offsets(starts []byte, end int) {
 func (w *emitIPC) dictionary(b []byte, c *emitCol, id int64) []byte {
 	d := c.dict
 	in, from := d.in, max(d.sent, 0)
-	w.begin()
+	w.begin(in.size(from))
 	w.nodes = append(w.nodes, [2]int64{int64(in.n - from), 0})
 	w.buffer(nil)
 	if in.width > 0 {
@@ -149,7 +160,7 @@ func (w *emitIPC) dictionary(b []byte, c *emitCol, id int64) []byte {
 
 // records writes a batch of the columns that the schema has.
 func (w *emitIPC) records(b []byte, cols []*emitCol, rows int) []byte {
-	w.begin()
+	w.begin(minBody)
 	for _, c := range cols {
 		if c.seen {
 			w.array(c)
@@ -160,9 +171,12 @@ func (w *emitIPC) records(b []byte, cols []*emitCol, rows int) []byte {
 
 func (w *emitIPC) recordBatch(rows int) flatbuffers.UOffsetT {
 	w.fb.Reset()
-	w.fb.StartObject(2)
-	w.fb.PrependInt8Slot(0, fbZstd, 0)
-	compression := w.fb.EndObject()
+	var compression flatbuffers.UOffsetT
+	if !w.raw {
+		w.fb.StartObject(2)
+		w.fb.PrependInt8Slot(0, fbZstd, 0)
+		compression = w.fb.EndObject()
+	}
 	nodes, buffers := w.pairs(w.nodes), w.pairs(w.buffers)
 	w.fb.StartObject(5)
 	w.fb.PrependInt64Slot(0, int64(rows), 0)

@@ -5,7 +5,7 @@ import flatbuffers "github.com/google/flatbuffers/go"
 // schema writes the message that begins a stream. Dictionaries are numbered in the order in
 // which walk meets them.
 func (w *emitIPC) schema(b []byte, cols []*emitCol) []byte {
-	w.begin()
+	w.begin(0)
 	w.fb.Reset()
 	next := int64(0)
 	fields := w.fields(cols, &next)

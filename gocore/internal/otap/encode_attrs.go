@@ -31,7 +31,6 @@ type attrTable struct {
 	spare []attrRow
 	last  []uint32 // per key: the row it was last seen in, and one
 	pools [sentKinds]*emitIntern
-	n     [sentKinds]uint32 // values kept in pools that do not look for equal ones
 }
 
 const keyBits = 24 // of a place: a body has fewer distinct keys, see maxBody

@@ -3,8 +3,6 @@ package otap
 import (
 	"fmt"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
@@ -20,8 +18,6 @@ type Options struct {
 	// MetricMetadata sends metrics' metadata (METRIC_ATTRS). otel-arrow/go up to v0.50.0 refuses
 	// a batch that has it; the Rust engine and our receiver take it.
 	MetricMetadata bool
-	// Fast spends less time on compression.
-	Fast bool
 }
 
 // Batch is a BatchArrowRecords message.
@@ -85,11 +81,7 @@ func NewProducer(signal otlp.Signal, opts Options) (*Producer, error) {
 	if opts.MaxRows <= 0 || opts.MaxRows > rowsPerBatch {
 		opts.MaxRows = rowsPerBatch
 	}
-	level := zstd.SpeedDefault
-	if opts.Fast {
-		level = zstd.SpeedFastest
-	}
-	w, err := newEmitIPC(level)
+	w, err := newEmitIPC()
 	if err != nil {
 		return nil, fmt.Errorf("otap producer: %w", err)
 	}
