@@ -27,10 +27,12 @@ type attrTable struct {
 	wide        bool // parents have 32 bits
 	lost        *Lost
 
-	all   []attrRow
-	spare []attrRow
-	last  []uint32 // per key: the row it was last seen in, and one
-	pools [sentKinds]*emitIntern
+	all     []attrRow
+	spare   []attrRow
+	follows []uint32 // per key: the one that came behind it last
+	before  uint32   // the last key
+	last    []uint32 // per key: the row it was last seen in, and one
+	pools   [sentKinds]*emitIntern
 }
 
 const keyBits = 24 // of a place: a body has fewer distinct keys, see maxBody
@@ -54,9 +56,9 @@ func (t *attrTable) add(parent uint32, from int, keyValue []byte) error {
 	if err != nil {
 		return err
 	}
-	code, fresh := t.keys().code(key)
-	if fresh && !utf8.Valid(key) {
-		return under("key", errNotUTF8)
+	code, err := t.keyCode(key)
+	if err != nil {
+		return under("key", err)
 	}
 	v, err := readAny(raw, t.lost)
 	if err != nil {
@@ -68,6 +70,28 @@ func (t *attrTable) add(parent uint32, from int, keyValue []byte) error {
 	}
 	t.put(attrRow{parent, uint32(v.kind)<<keyBits | code, value}, code, from)
 	return nil
+}
+
+// keyCode numbers a key. Senders repeat keys in their order, so the one that last followed the
+// key before is tried first.
+func (t *attrTable) keyCode(key []byte) (uint32, error) {
+	keys := t.keys()
+	if int(t.before) < len(t.follows) {
+		if guess := t.follows[t.before]; int(guess) < keys.n && bytes.Equal(keys.value(guess), key) {
+			t.before = guess
+			return guess, nil
+		}
+	}
+	code, fresh := keys.code(key)
+	if fresh && !utf8.Valid(key) {
+		return 0, errNotUTF8
+	}
+	for int(t.before) >= len(t.follows) {
+		t.follows = append(t.follows, 0)
+	}
+	t.follows[t.before] = code
+	t.before = code
+	return code, nil
 }
 
 // put keeps the last value of a key that comes twice.
@@ -89,7 +113,7 @@ func (t *attrTable) keys() *emitIntern { return t.key.dict.in }
 
 // pool is what numbers a kind's values.
 func (t *attrTable) pool(kind uint8) *emitIntern {
-	if c := t.column(kind); c.coded() {
+	if c := t.byKind[kind]; c.coded() {
 		return c.dict.in
 	}
 	return t.pools[kind]
@@ -114,11 +138,17 @@ func (t *attrTable) number(v anyValue) (uint32, error) {
 		}
 	}
 	pool := t.pool(v.kind)
-	if v.kind != kindDouble && !t.column(v.kind).coded() {
+	if v.kind != kindDouble && !t.byKind[v.kind].coded() {
+		if v.kind == kindStr && !utf8.Valid(b) {
+			return 0, errNotUTF8
+		}
 		pool.append(b) // plain, since nearly every value is another
 		return uint32(pool.n - 1), nil
 	}
-	code, _ := pool.code(b)
+	code, fresh := pool.code(b)
+	if fresh && v.kind == kindStr && !utf8.Valid(b) {
+		return 0, errNotUTF8
+	}
 	return code, nil
 }
 
@@ -190,7 +220,7 @@ func (t *attrTable) emit(i int) {
 	}
 	kind := uint8(row.place >> keyBits)
 	t.kind.u8(i, kind)
-	switch c := t.column(kind); {
+	switch c := t.byKind[kind]; {
 	case c == nil:
 	case kind == kindBool:
 		c.bool(i, row.value != 0)
@@ -215,7 +245,7 @@ func (t *attrTable) equal(a, b attrRow) bool {
 		pool := t.pools[kindDouble]
 		return sameDouble(pool.value(a.value), pool.value(b.value))
 	default:
-		return a.value == b.value || !t.column(kind).coded() && bytes.Equal(t.pools[kind].value(a.value), t.pools[kind].value(b.value))
+		return a.value == b.value || !t.byKind[kind].coded() && bytes.Equal(t.pools[kind].value(a.value), t.pools[kind].value(b.value))
 	}
 }
 

@@ -47,8 +47,12 @@ type anyValue struct {
 	bytes []byte // of text, bytes, or the message of an array or a kvlist
 }
 
+// readAny leaves it to the caller to check texts, which are mostly known ones.
 func readAny(b []byte, lost *Lost) (anyValue, error) {
 	var v anyValue
+	if len(b) >= 2 && b[0] == byte(anyString) && int(b[1]) == len(b)-2 && b[1] < 0x80 { // most are
+		return anyValue{kind: kindStr, bytes: b[2:]}, nil
+	}
 	c := wire.NewCursor(b)
 	for c.Next() {
 		switch c.Tag() {
@@ -70,9 +74,6 @@ func readAny(b []byte, lost *Lost) (anyValue, error) {
 			lost.UnknownFields++
 		}
 	}
-	if v.kind == kindStr && !utf8.Valid(v.bytes) {
-		return v, errNotUTF8
-	}
 	return v, c.Err()
 }
 
@@ -92,6 +93,9 @@ func joined(a, b []byte) []byte {
 }
 
 func readKeyValue(b []byte, lost *Lost) (key, value []byte, err error) {
+	if key, value, ok := plainKeyValue(b); ok {
+		return key, value, nil
+	}
 	c := wire.NewCursor(b)
 	for c.Next() {
 		switch c.Tag() {
@@ -104,6 +108,18 @@ func readKeyValue(b []byte, lost *Lost) (key, value []byte, err error) {
 		}
 	}
 	return key, value, c.Err()
+}
+
+// plainKeyValue takes apart what nearly all senders write: a key, a value, both short.
+func plainKeyValue(b []byte) (key, value []byte, ok bool) {
+	if len(b) < 4 || b[0] != byte(keyField) || b[1] >= 0x80 {
+		return nil, nil, false
+	}
+	at := 2 + int(b[1])
+	if at+2 > len(b) || b[at] != byte(valueField) || b[at+1] >= 0x80 || int(b[at+1]) != len(b)-at-2 {
+		return nil, nil, false
+	}
+	return b[2:at:at], b[at+2:], true
 }
 
 // cborWriter writes arrays and kvlists.
@@ -130,6 +146,9 @@ func (w *cborWriter) head(major byte, n uint64) {
 func (w *cborWriter) value(v anyValue, depth int) error {
 	switch v.kind {
 	case kindStr:
+		if !utf8.Valid(v.bytes) {
+			return errNotUTF8
+		}
 		w.head(cborText, uint64(len(v.bytes)))
 		w.b = append(w.b, v.bytes...)
 	case kindBytes:

@@ -3,15 +3,19 @@ package otap
 // valueCols are the columns of an AnyValue: a kind, and a column for each sort of value.
 type valueCols struct {
 	kind, str, int, double, bool, bytes, ser *emitCol
+	byKind                                   [sentKinds]*emitCol // where a kind's values lie; nil for those that have none
 	cbor                                     cborWriter
 }
 
 func newValueCols(lost *Lost) valueCols {
-	return valueCols{
+	v := valueCols{
 		kind: plainCol("type", tU8).must(), str: dictCol("str", tText, index16), int: dictCol("int", tI64, index16),
 		double: plainCol("double", tF64), bool: plainCol("bool", tBool), bytes: dictCol("bytes", tBinary, index16),
 		ser: dictCol("ser", tBinary, index16), cbor: cborWriter{lost: lost},
 	}
+	v.byKind = [sentKinds]*emitCol{kindStr: v.str, kindInt: v.int, kindDouble: v.double, kindBool: v.bool, kindBytes: v.bytes,
+		kindMap: v.ser, kindSlice: v.ser}
+	return v
 }
 
 func (v *valueCols) cols() []*emitCol {
@@ -30,7 +34,7 @@ func (v *valueCols) put(row int, value anyValue) error {
 	v.kind.u8(row, value.kind)
 	switch value.kind {
 	case kindStr:
-		v.str.raw(row, value.bytes)
+		return required(v.str, row, value.bytes)
 	case kindInt:
 		v.int.u64(row, value.num)
 	case kindDouble:
@@ -47,10 +51,4 @@ func (v *valueCols) put(row int, value anyValue) error {
 		v.ser.raw(row, b)
 	}
 	return nil
-}
-
-// column is where a kind's values lie; nil for those that have none.
-func (v *valueCols) column(kind uint8) *emitCol {
-	return [sentKinds]*emitCol{kindStr: v.str, kindInt: v.int, kindDouble: v.double, kindBool: v.bool, kindBytes: v.bytes,
-		kindMap: v.ser, kindSlice: v.ser}[kind]
 }

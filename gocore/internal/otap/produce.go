@@ -70,6 +70,7 @@ type encoder struct {
 	resourceAttrs, scopeAttrs *attrTable
 	signal                    signalTables
 	nextBatch                 int64
+	usual                     int // a message's size
 	done                      func(rows int, message []byte)
 }
 
@@ -144,7 +145,7 @@ func (e *encoder) flush() {
 	if rows == 0 {
 		return
 	}
-	message := wire.AppendUint(nil, 1, uint64(e.nextBatch))
+	message := wire.AppendUint(make([]byte, 0, e.usual+e.usual/8), 1, uint64(e.nextBatch))
 	for _, t := range e.all() {
 		message = t.flush(message, e.w)
 	}
@@ -152,5 +153,6 @@ func (e *encoder) flush() {
 	at := &e.at
 	at.resources, at.scopes, at.resourceID, at.scopeID = 0, 0, -1, -1
 	at.prevResource, at.prevScope, at.nextID, at.prevID = 0, 0, 0, 0
+	e.usual = len(message)
 	e.done(rows, message)
 }
