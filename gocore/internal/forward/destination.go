@@ -52,12 +52,16 @@ func newDestination(c Config, key string, o *Options, queueBytes int64) (*destin
 	}
 	d.marks.gap = max(tick/2, time.Duration(c.SendingQueue.MaxAge)/1000)
 	d.breaker = newBreaker(c.CircuitBreaker, o.Now, log)
-	if c.Protocol == OTLPGRPC {
-		if d.sender, err = newGRPC(c, to, tls, shown); err != nil {
-			return nil, err
-		}
-	} else {
+	switch c.Protocol {
+	case OTLPGRPC:
+		d.sender, err = newGRPC(c, to, tls, shown)
+	case OTAP:
+		d.sender, err = newOTAP(c, to, tls, shown, log, o.Now)
+	default:
 		d.sender = newHTTP(c, to, tls, shown, o.Now)
+	}
+	if err != nil {
+		return nil, err
 	}
 	signals, err := c.signals()
 	for _, s := range signals {

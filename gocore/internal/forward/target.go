@@ -22,9 +22,10 @@ func (c Config) target() (target, error) {
 		return target{}, errors.New("is empty")
 	}
 	u, err := url.Parse(c.Endpoint)
+	overGRPC := c.Protocol == OTLPGRPC || c.Protocol == OTAP
 	web := err == nil && (u.Scheme == "http" || u.Scheme == "https")
 	switch {
-	case !web && c.Protocol != OTLPGRPC:
+	case !web && !overGRPC:
 		return target{}, fmt.Errorf("%q is not a URL of http or https", c.Endpoint)
 	case !web:
 		return target{address: c.Endpoint, plain: c.TLS.Insecure}, checkAddress(c.Endpoint)
@@ -32,7 +33,7 @@ func (c Config) target() (target, error) {
 		return target{}, errors.New("a URL of a host and a path is wanted, keys belong into auth or headers")
 	case u.Scheme == "https" && c.TLS.Insecure:
 		return target{}, errors.New("is https, and tls.insecure means plaintext")
-	case c.Protocol == OTLPGRPC:
+	case overGRPC:
 		return grpcTarget(u)
 	}
 	return target{url: strings.TrimRight(c.Endpoint, "/"), plain: u.Scheme == "http"}, nil

@@ -10,7 +10,7 @@ import (
 // another schema id, whenever the schema changes. It only ever grows (columns come, indices
 // widen, dictionaries are given up), so that it settles after a few batches.
 type emitTable struct {
-	payload uint64
+	payload PayloadType
 	cols    []*emitCol
 	rows    int
 
@@ -19,7 +19,7 @@ type emitTable struct {
 	record     []byte
 }
 
-func newEmitTable(payload uint64, cols ...*emitCol) *emitTable {
+func newEmitTable(payload PayloadType, cols ...*emitCol) *emitTable {
 	return &emitTable{payload: payload, cols: cols}
 }
 
@@ -102,10 +102,10 @@ func (t *emitTable) begin(w *emitIPC) {
 // append adds payload 2 {schema_id 1, type 2, record 3}.
 func (t *emitTable) append(b []byte) []byte {
 	b, payload := wire.Begin(b, 2)
-	id := strconv.AppendUint(nil, t.payload, 10)
+	id := strconv.AppendUint(nil, uint64(t.payload), 10)
 	id = strconv.AppendInt(append(id, '.'), int64(t.generation), 10)
 	b = wire.AppendBytes(b, 1, id)
-	b = wire.AppendUint(b, 2, t.payload)
+	b = wire.AppendUint(b, 2, uint64(t.payload))
 	b = wire.AppendBytes(b, 3, t.record)
 	return wire.End(b, payload)
 }

@@ -37,7 +37,7 @@ type attrTable struct {
 
 const keyBits = 24 // of a place: a body has fewer distinct keys, see maxBody
 
-func newAttrTable(payload uint64, wide bool, lost *Lost) *attrTable {
+func newAttrTable(payload PayloadType, wide bool, lost *Lost) *attrTable {
 	t := &attrTable{valueCols: newValueCols(lost), key: dictCol("key", tText, indexU8).must(), wide: wide, lost: lost}
 	t.parent = plainCol("parent_id", tU16).must()
 	if wide {

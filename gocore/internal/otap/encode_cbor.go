@@ -8,21 +8,21 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
 
-// maxCBORDepth is how deep the reference's CBOR reader goes; deeper it refuses the batch.
-const maxCBORDepth = 32
+// maxSentDepth is how deep the reference's CBOR reader goes; deeper it refuses the batch.
+const maxSentDepth = 32
 
 const (
-	cborUint   = 0 << 5
-	cborNeg    = 1 << 5
-	cborBytes  = 2 << 5
-	cborText   = 3 << 5
-	cborArray  = 0x9f // of indefinite length: the items are not counted before
-	cborMap    = 0xbf
-	cborFalse  = 0xf4
-	cborTrue   = 0xf5
-	cborNull   = 0xf6
-	cborDouble = 0xfb
-	cborBreak  = 0xff
+	putUint     = 0 << 5
+	putNegative = 1 << 5
+	putBytes    = 2 << 5
+	putText     = 3 << 5
+	putArray    = 0x9f // of indefinite length: the items are not counted before
+	putMap      = 0xbf
+	putFalse    = 0xf4
+	putTrue     = 0xf5
+	putNull     = 0xf6
+	putDouble   = 0xfb
+	putBreak    = 0xff
 )
 
 // The fields of AnyValue and KeyValue.
@@ -149,33 +149,33 @@ func (w *cborWriter) value(v anyValue, depth int) error {
 		if !utf8.Valid(v.bytes) {
 			return errNotUTF8
 		}
-		w.head(cborText, uint64(len(v.bytes)))
+		w.head(putText, uint64(len(v.bytes)))
 		w.b = append(w.b, v.bytes...)
 	case kindBytes:
-		w.head(cborBytes, uint64(len(v.bytes)))
+		w.head(putBytes, uint64(len(v.bytes)))
 		w.b = append(w.b, v.bytes...)
 	case kindInt:
 		if n := int64(v.num); n < 0 {
-			w.head(cborNeg, uint64(^n))
+			w.head(putNegative, uint64(^n))
 		} else {
-			w.head(cborUint, v.num)
+			w.head(putUint, v.num)
 		}
 	case kindDouble:
-		w.b = binary.BigEndian.AppendUint64(append(w.b, cborDouble), v.num)
+		w.b = binary.BigEndian.AppendUint64(append(w.b, putDouble), v.num)
 	case kindBool:
-		w.b = append(w.b, map[bool]byte{false: cborFalse, true: cborTrue}[v.num != 0])
+		w.b = append(w.b, map[bool]byte{false: putFalse, true: putTrue}[v.num != 0])
 	case kindSlice, kindMap:
 		return w.nested(v, depth)
 	default:
-		w.b = append(w.b, cborNull)
+		w.b = append(w.b, putNull)
 	}
 	return nil
 }
 
 func (w *cborWriter) nested(v anyValue, depth int) error {
-	if depth >= maxCBORDepth {
+	if depth >= maxSentDepth {
 		w.lost.DeepValues++
-		w.b = append(w.b, cborNull)
+		w.b = append(w.b, putNull)
 		return nil
 	}
 	if v.kind == kindSlice {
@@ -185,7 +185,7 @@ func (w *cborWriter) nested(v anyValue, depth int) error {
 }
 
 func (w *cborWriter) array(b []byte, depth int) error {
-	w.b = append(w.b, cborArray)
+	w.b = append(w.b, putArray)
 	c := wire.NewCursor(b)
 	for i := 0; c.Next(); {
 		if c.Tag() != itemField {
@@ -201,7 +201,7 @@ func (w *cborWriter) array(b []byte, depth int) error {
 		}
 		i++
 	}
-	w.b = append(w.b, cborBreak)
+	w.b = append(w.b, putBreak)
 	return c.Err()
 }
 
@@ -211,13 +211,13 @@ func (w *cborWriter) kvlist(b []byte, depth int) error {
 	if err != nil {
 		return err
 	}
-	w.b = append(w.b, cborMap)
+	w.b = append(w.b, putMap)
 	for i, p := range pairs {
 		if last[string(p[0])] != i {
 			w.lost.DuplicateKeys++
 			continue
 		}
-		w.head(cborText, uint64(len(p[0])))
+		w.head(putText, uint64(len(p[0])))
 		w.b = append(w.b, p[0]...)
 		v, err := readAny(p[1], w.lost)
 		if err == nil {
@@ -227,7 +227,7 @@ func (w *cborWriter) kvlist(b []byte, depth int) error {
 			return underAt("values", i, under("value", err))
 		}
 	}
-	w.b = append(w.b, cborBreak)
+	w.b = append(w.b, putBreak)
 	return nil
 }
 

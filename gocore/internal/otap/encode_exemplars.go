@@ -29,7 +29,7 @@ type exemplarTable struct {
 	none                                 int // rows without a value
 }
 
-func newExemplarTable(e *encoder, payload, attrs uint64) *exemplarTable {
+func newExemplarTable(e *encoder, payload, attrs PayloadType) *exemplarTable {
 	t := &exemplarTable{
 		e: e, childIDs: childIDs{id: plainCol("id", tU32), parent: plainCol("parent_id", tU32).must()},
 		time: plainCol("time_unix_nano", tTime).must(), whole: plainCol("int_value", tI64), double: plainCol("double_value", tF64),

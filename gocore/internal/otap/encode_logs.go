@@ -21,9 +21,9 @@ func newLogTables(e *encoder) *logTables {
 		value: newValueCols(e.lost),
 	}
 	t.body = structCol("body", t.value.cols()...)
-	e.root = newEmitTable(sendLogs, append(e.rootCols.cols(), t.time, t.observed, t.traceID, t.spanID, t.severity, t.severityText,
+	e.root = newEmitTable(Logs, append(e.rootCols.cols(), t.time, t.observed, t.traceID, t.spanID, t.severity, t.severityText,
 		t.body, t.drops, t.flags, t.event)...)
-	t.attrs = newAttrTable(sendLogAttrs, false, e.lost)
+	t.attrs = newAttrTable(LogAttrs, false, e.lost)
 	return t
 }
 

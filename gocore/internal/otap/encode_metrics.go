@@ -19,12 +19,12 @@ func newMetricTables(e *encoder) *metricTables {
 		temporality: dictCol("aggregation_temporality", tI32, indexU8), monotonic: plainCol("is_monotonic", tBool),
 	}
 	e.rootCols.id.must()
-	e.root = newEmitTable(sendMetrics, append(e.rootCols.cols(), t.kind, t.name, t.description, t.unit, t.temporality, t.monotonic)...)
-	t.metadata = newAttrTable(sendMetricAttrs, false, e.lost)
-	t.number = newPointTable(e, sendNumberPoints, sendNumberAttrs, sendNumberExemplars, sendNumberExemplAttr, numberPoint())
-	t.summary = newPointTable(e, sendSummaryPoints, sendSummaryAttrs, 0, 0, summaryPoint())
-	t.histogram = newPointTable(e, sendHistogramPoints, sendHistogramAttrs, sendHistExemplars, sendHistExemplAttr, histogramPoint())
-	t.exp = newPointTable(e, sendExpPoints, sendExpAttrs, sendExpExemplars, sendExpExemplAttr, expPoint())
+	e.root = newEmitTable(UnivariateMetrics, append(e.rootCols.cols(), t.kind, t.name, t.description, t.unit, t.temporality, t.monotonic)...)
+	t.metadata = newAttrTable(MetricAttrs, false, e.lost)
+	t.number = newPointTable(e, NumberPoints, NumberAttrs, NumberExemplars, NumberExemplarAttrs, numberPoint())
+	t.summary = newPointTable(e, SummaryPoints, SummaryAttrs, 0, 0, summaryPoint())
+	t.histogram = newPointTable(e, HistogramPoints, HistogramAttrs, HistogramExemplars, HistogramExemplarAttrs, histogramPoint())
+	t.exp = newPointTable(e, ExpHistogramPoints, ExpHistogramAttrs, ExpHistogramExemplars, ExpHistogramExemplAttrs, expPoint())
 	return t
 }
 
@@ -95,15 +95,15 @@ func (t *metricTables) field(c *wire.Cursor, f *metricFields, id uint32, from in
 	case wire.Tag(3, wire.Bytes):
 		f.unit = c.Bytes()
 	case wire.Tag(5, wire.Bytes):
-		f.oneof(sentGauge, c.Bytes())
+		f.oneof(metricGauge, c.Bytes())
 	case wire.Tag(7, wire.Bytes):
-		f.oneof(sentSum, c.Bytes())
+		f.oneof(metricSum, c.Bytes())
 	case wire.Tag(9, wire.Bytes):
-		f.oneof(sentHistogram, c.Bytes())
+		f.oneof(metricHistogram, c.Bytes())
 	case wire.Tag(10, wire.Bytes):
-		f.oneof(sentExp, c.Bytes())
+		f.oneof(metricExpHistogram, c.Bytes())
 	case wire.Tag(11, wire.Bytes):
-		f.oneof(sentSummary, c.Bytes())
+		f.oneof(metricSummary, c.Bytes())
 	case wire.Tag(12, wire.Bytes):
 		f.metadata++
 		if !t.e.opts.MetricMetadata {
@@ -149,7 +149,7 @@ func (t *metricTables) data(row int, id uint32, f *metricFields) error {
 		}
 	}
 	count(t.temporality, row, temporality)
-	if f.kind == sentSum {
+	if f.kind == metricSum {
 		t.monotonic.bool(row, monotonic)
 	}
 	return c.Err()

@@ -45,7 +45,7 @@ type pointTable struct {
 	exemplars *exemplarTable
 }
 
-func newPointTable(e *encoder, payload, attrs, exemplars, exemplarAttrs uint64, shape pointShape) *pointTable {
+func newPointTable(e *encoder, payload, attrs, exemplars, exemplarAttrs PayloadType, shape pointShape) *pointTable {
 	t := &pointTable{pointShape: shape, childIDs: newChildIDs(), e: e, attrs: newAttrTable(attrs, true, e.lost)}
 	t.emitTable = newEmitTable(payload, append([]*emitCol{t.id, t.parent}, shape.cols...)...)
 	if exemplars != 0 {

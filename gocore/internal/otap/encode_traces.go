@@ -78,19 +78,19 @@ func newTraceTables(e *encoder) *traceTables {
 		message: dictCol("status_message", tText, indexU8),
 	}
 	t.status = structCol("status", t.code, t.message)
-	e.root = newEmitTable(sendSpans, append(e.rootCols.cols(), t.start, t.duration, t.traceID, t.spanID, t.state, t.parentSpan,
+	e.root = newEmitTable(Spans, append(e.rootCols.cols(), t.start, t.duration, t.traceID, t.spanID, t.state, t.parentSpan,
 		t.flags, t.name, t.kind, t.drops, t.eventDrops, t.linkDrops, t.status)...)
-	t.attrs = newAttrTable(sendSpanAttrs, false, e.lost)
+	t.attrs = newAttrTable(SpanAttrs, false, e.lost)
 	ev := &t.event
 	*ev = eventCols{childIDs: newChildIDs(), time: plainCol("time_unix_nano", tTime), name: dictCol("name", tText, indexU8).must(),
 		drops: plainCol("dropped_attributes_count", tU32)}
-	t.events = newEmitTable(sendSpanEvents, ev.id, ev.parent, ev.time, ev.name, ev.drops)
-	t.eventAttrs = newAttrTable(sendSpanEventAttrs, true, e.lost)
+	t.events = newEmitTable(SpanEvents, ev.id, ev.parent, ev.time, ev.name, ev.drops)
+	t.eventAttrs = newAttrTable(EventAttrs, true, e.lost)
 	l := &t.link
 	*l = linkCols{childIDs: newChildIDs(), traceID: dictCol("trace_id", tID16, indexU8).must(), spanID: plainCol("span_id", tID8).must(),
 		state: dictCol("trace_state", tText, indexU8), drops: plainCol("dropped_attributes_count", tU32), flags: plainCol("flags", tU32)}
-	t.links = newEmitTable(sendSpanLinks, l.id, l.parent, l.traceID, l.spanID, l.state, l.drops, l.flags)
-	t.linkAttrs = newAttrTable(sendSpanLinkAttrs, true, e.lost)
+	t.links = newEmitTable(SpanLinks, l.id, l.parent, l.traceID, l.spanID, l.state, l.drops, l.flags)
+	t.linkAttrs = newAttrTable(LinkAttrs, true, e.lost)
 	return t
 }
 

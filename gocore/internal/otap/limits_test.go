@@ -111,8 +111,8 @@ func TestABadBatchLeavesTheStream(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	long := `[{"id":0,"name":"` + strings.Repeat("long", 1000) + `"}]`
-	fields := []arrow.Field{plain("id", u16), column("name", utf8)}
-	attr := []arrow.Field{plain("parent_id", u16), column("key", utf8), column("type", u8), column("str", dictOf(u8, utf8))}
+	fields := []arrow.Field{plainColumn("id", u16), column("name", utf8Type)}
+	attr := []arrow.Field{plainColumn("parent_id", u16), column("key", utf8Type), column("type", u8), column("str", dictOf(u8, utf8Type))}
 	same := `{"parent_id":0,"key":"k","type":1,"str":"` + strings.Repeat("v", 1000) + `"}`
 	tests := map[string]struct {
 		limits Limits
@@ -134,7 +134,7 @@ func TestLimits(t *testing.T) {
 
 // TestSurvey has messages whose heads lie.
 func TestSurvey(t *testing.T) {
-	good := stream(t, part{Spans, []arrow.Field{column("id", u16), column("name", dictOf(u8, utf8))}, `[{"id":0,"name":"x"}]`}, ipc.WithZstd())
+	good := stream(t, part{Spans, []arrow.Field{column("id", u16), column("name", dictOf(u8, utf8Type))}, `[{"id":0,"name":"x"}]`}, ipc.WithZstd())
 	o, err := survey(good)
 	if err != nil || !o.schema || !o.dictionary || !o.batch || o.largest < 20 {
 		t.Fatalf("%+v, %v", o, err)
@@ -164,7 +164,7 @@ func TestSurvey(t *testing.T) {
 }
 
 func TestDeepSchemas(t *testing.T) {
-	deep := arrow.DataType(utf8)
+	deep := arrow.DataType(utf8Type)
 	for range maxDepth + 1 {
 		deep = arrow.ListOf(deep)
 	}
@@ -179,7 +179,7 @@ func TestDeepSchemas(t *testing.T) {
 // TestSchemasComeAndGo: a stream may go back to an earlier schema, with or without saying it again,
 // as long as it is one of the last few.
 func TestSchemasComeAndGo(t *testing.T) {
-	fields := []arrow.Field{column("name", dictOf(u8, utf8))}
+	fields := []arrow.Field{column("name", dictOf(u8, utf8Type))}
 	rows := stream(t, part{Spans, fields, `[{"name":"x"}]`})
 	c := testConsumer(t, otlp.Traces)
 	send := func(id string, record []byte) error {

@@ -88,8 +88,8 @@ func NewProducer(signal otlp.Signal, opts Options) (*Producer, error) {
 	}
 	p := &Producer{encoder: encoder{opts: opts, names: namesOf[signal], op: "encode " + signal.String() + " as OTAP", w: w,
 		lost: &Lost{}, rootCols: newRootCols()}}
-	p.encoder.resourceAttrs = newAttrTable(sendResourceAttrs, false, p.lost)
-	p.encoder.scopeAttrs = newAttrTable(sendScopeAttrs, false, p.lost)
+	p.encoder.resourceAttrs = newAttrTable(ResourceAttrs, false, p.lost)
+	p.encoder.scopeAttrs = newAttrTable(ScopeAttrs, false, p.lost)
 	switch signal {
 	case otlp.Traces:
 		p.signal = newTraceTables(&p.encoder)

@@ -1,0 +1,121 @@
+package forward
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otap"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+)
+
+// askAgain is how long a peer that does not know OTAP gets OTLP before it is asked once more.
+const askAgain = 10 * time.Minute
+
+// otapSender is OTAP: a stream for each signal, on one connection. Who answers UNIMPLEMENTED
+// gets OTLP on the same connection.
+//
+//	message ─> Producer ─> batches ─┐
+//	verdict <── BatchStatus of each ┘    anything but OK: the stream is given up, the next begins anew
+type otapSender struct {
+	*grpcSender
+	log *slog.Logger
+	now func() time.Time
+
+	lanes [otlp.Count]otapLane
+}
+
+// otapLane is one signal's.
+type otapLane struct {
+	mu       sync.Mutex // guards what follows; held while a message is on its way
+	producer *otap.Producer
+	stream   *otapStream // nil: none is open
+	otlpTill time.Time   // until then the peer gets OTLP
+	told     bool        // what OTAP cannot carry was told
+}
+
+func newOTAP(c Config, to target, config *tls.Config, h headers, log *slog.Logger, now func() time.Time) (*otapSender, error) {
+	plain, err := newGRPC(c, to, config, h)
+	if err != nil {
+		return nil, err
+	}
+	s := &otapSender{grpcSender: plain, log: log, now: now}
+	for _, signal := range otlp.Signals {
+		if s.lanes[signal].producer, err = otap.NewProducer(signal, otap.Options{}); err != nil {
+			plain.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *otapSender) send(m *message) verdict {
+	lane := &s.lanes[m.signal]
+	lane.mu.Lock()
+	defer lane.mu.Unlock()
+	if s.now().Before(lane.otlpTill) {
+		return s.grpcSender.send(m)
+	}
+	v := s.sendArrow(lane, m)
+	if status.Code(v.err) != codes.Unimplemented {
+		return v
+	}
+	s.log.Warn("a destination does not know OTAP; it gets OTLP", "signal", m.signal.String(), "error", v.err)
+	lane.otlpTill = s.now().Add(askAgain)
+	return s.grpcSender.send(m)
+}
+
+// sendArrow sends a message's batches and waits for their statuses.
+func (s *otapSender) sendArrow(lane *otapLane, m *message) verdict {
+	if lane.stream == nil {
+		if v := s.open(lane, m); v.outcome != delivered {
+			return v
+		}
+	}
+	batches, lost, err := lane.producer.Produce(m.body.ReadOnlyData())
+	if err != nil {
+		return verdict{outcome: refused, code: codes.InvalidArgument.String(), err: err}
+	}
+	if lost.Any() && !lane.told {
+		s.log.Warn("a destination does not get all: OTAP cannot carry it", "signal", m.signal.String(), "first_lost", lost)
+		lane.told = true
+	}
+	v := lane.stream.exchange(m.ctx, s.timeout, batches)
+	if v.outcome != delivered {
+		lane.stream.close()
+		lane.stream = nil
+	}
+	s.note(v.hung)
+	return v
+}
+
+func (s *otapSender) open(lane *otapLane, m *message) verdict {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	service, method := m.signal.OTAPService()
+	stream, err := openStream(conn, "/"+service+"/"+method, s.headers)
+	if err != nil {
+		return ofGRPC(err)
+	}
+	lane.stream = stream
+	lane.producer.Reset() // the other side knows nothing yet
+	return verdict{}
+}
+
+func (s *otapSender) close() {
+	for i := range s.lanes {
+		lane := &s.lanes[i]
+		lane.mu.Lock()
+		if lane.stream != nil {
+			lane.stream.close()
+			lane.stream = nil
+		}
+		lane.mu.Unlock()
+	}
+	s.grpcSender.close()
+}
