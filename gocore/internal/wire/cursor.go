@@ -197,6 +197,9 @@ func (c *Cursor) skipGroup() bool {
 	return c.err == nil
 }
 
+// Pos is where the current field ends in the message.
+func (c *Cursor) Pos() int { return c.pos }
+
 // Tag is the current field's tag.
 func (c *Cursor) Tag() uint32 { return c.tag }
 
