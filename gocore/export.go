@@ -274,6 +274,35 @@ func oa_maintain(request *C.char, length C.uint64_t, out **C.char, err *C.OaErro
 	})
 }
 
+//export oa_convert
+func oa_convert(request *C.char, length C.uint64_t, progress C.OaProgress, caller unsafe.Pointer, out **C.char, err *C.OaError) C.int32_t {
+	return guard("oa_convert", 0, err, func() error {
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
+		document, err := bytesIn("request", unsafe.Pointer(request), length)
+		if err != nil {
+			return err
+		}
+		wanted, err := otlparrow.ParseConversion(document)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		wanted.Progress = reporter(progress, caller, cancel)
+		done, err := otlparrow.Convert(ctx, wanted.Src, wanted.Dst, wanted.ConvertOptions)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(done)
+		if err == nil {
+			textOut(out, text)
+		}
+		return err
+	})
+}
+
 //export oa_schema
 func oa_schema(handle C.uint64_t, signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t {
 	return guard("oa_schema", handle, err, func() error {

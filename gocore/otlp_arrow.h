@@ -27,6 +27,9 @@ typedef struct OaError {
 	char *message;
 } OaError;
 
+/* OaProgress is told how far a call is, and returns other than 0 to end it. */
+typedef int32_t (*OaProgress)(void *context, uint64_t done, uint64_t total);
+
 #ifndef OA_NO_PROTOTYPES
 int32_t oa_abi_version(void);
 void oa_error_release(OaError *err);
@@ -72,6 +75,16 @@ void oa_bytes_release(void *bytes);
  * It gives {"ok": BOOL, "text": for people, "report": for machines}, after any time:
  * nothing is lost if the process ends meanwhile. A wrong request gives OA_CONFIG. */
 int32_t oa_maintain(const char *request, uint64_t length, char **json, OaError *err);
+
+/* oa_convert turns a file into one of another format, see docs/convert.md. request is
+ * {"src": TEXT, "dst": TEXT, "from": TEXT, "to": TEXT, "signal": TEXT, "compression": TEXT,
+ * "promote": [TEXT, ...], "force": BOOL, "max_message_bytes": NUMBER}, all but the first
+ * two optional. It gives {"from": TEXT, "to": TEXT, "signal": TEXT, "messages": NUMBER,
+ * "skipped": NUMBER, "bytes_read": NUMBER, "bytes_written": NUMBER}. progress (may be NULL)
+ * is called on the calling thread, at most ten times a second, with context and the bytes
+ * of the input that are done and all; a result other than 0 ends the conversion with
+ * OA_TIMEOUT and leaves no file behind. */
+int32_t oa_convert(const char *request, uint64_t length, OaProgress progress, void *context, char **json, OaError *err);
 
 /* oa_log_next waits up to timeout_ms for the next log record of the node:
  * {"time": RFC 3339, "level": "INFO", "msg": TEXT, ...attributes}. *json is NULL when

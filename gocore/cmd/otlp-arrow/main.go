@@ -26,6 +26,10 @@ const usage = `usage: otlp-arrow serve [flags]        receive until SIGTERM or S
                                        check an output directory, and repair it
        otlp-arrow compact DIR|FILE... [--signal SIGNAL] [--min-batches N] [--json]
                                        few large batches instead of many small ones
+       otlp-arrow convert SRC DST [--from FORMAT] [--to FORMAT] [--signal SIGNAL] [--force]
+                  [--compression lz4|zstd|none] [--promote NAME,...] [--max-message-bytes N]
+                                       formats: otlp_json, otlp_proto, otlp_proto_varint,
+                                       otlp_proto_message, arrow, parquet
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`
 
@@ -71,6 +75,8 @@ func command(name string, args []string, out, log io.Writer) error {
 		return printConfig(args, out)
 	case "doctor", "compact":
 		return maintain(name, args, out, log)
+	case "convert":
+		return convert(args, out, log)
 	case "help", "-h", "--help":
 		return flag.ErrHelp
 	}

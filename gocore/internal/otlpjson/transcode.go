@@ -1,5 +1,5 @@
 // Package otlpjson turns OTLP's JSON into OTLP's protobuf, so that one decoder serves
-// both encodings.
+// both encodings (ToProto), and back (FromProto, see there).
 //
 // What is read: one RFC 8259 object in UTF-8, mapped as ProtoJSON says with OTLP's
 // exceptions: trace and span ids are hex in either case, enums are integers (their
@@ -52,7 +52,7 @@ func ToProto(dst []byte, signal otlp.Signal, document []byte, allowance Allowanc
 		return message, nil
 	}
 	if _, ours := errors.AsType[*fault.Error](err); !ours {
-		err = &fault.Error{Kind: fault.Invalid, Op: "decode JSON", Field: t.path(), Err: err}
+		err = &fault.Error{Kind: fault.Invalid, Op: "decode JSON", Field: joinTrail(t.trail), Err: err}
 	}
 	return dst, err
 }
@@ -65,10 +65,10 @@ type transcoder struct {
 	trail  []string // where an error happened, the innermost name first
 }
 
-// path joins the trail: resourceSpans[0].scopeSpans[1].schemaUrl.
-func (t *transcoder) path() string {
+// joinTrail makes a path of it: resourceSpans[0].scopeSpans[1].schemaUrl.
+func joinTrail(trail []string) string {
 	var b strings.Builder
-	for _, part := range slices.Backward(t.trail) {
+	for _, part := range slices.Backward(trail) {
 		if b.Len() > 0 && part[0] != '[' {
 			b.WriteByte('.')
 		}

@@ -1,0 +1,25 @@
+package main
+
+/*
+#define OA_NO_PROTOTYPES
+#include "otlp_arrow.h"
+static int32_t report(OaProgress progress, void *context, uint64_t done, uint64_t total) {
+	return progress(context, done, total);
+}
+*/
+import "C"
+
+import "unsafe"
+
+// reporter calls a C function, which Go cannot do by itself; a file with exports may not
+// define the C function that does. An answer other than 0 cancels.
+func reporter(progress C.OaProgress, context unsafe.Pointer, cancel func()) func(done, total int64) {
+	if progress == nil {
+		return nil
+	}
+	return func(done, total int64) {
+		if C.report(progress, context, C.uint64_t(done), C.uint64_t(total)) != 0 {
+			cancel()
+		}
+	}
+}
