@@ -182,14 +182,12 @@ func (c Config) Validate(key string, queueBytes int64) []error {
 		add("name", "%q is not 1 to 64 letters, digits, - or _", c.Name)
 	}
 	switch c.Protocol {
-	case OTLPGRPC, OTLPHTTP, OTLPHTTPJSON:
+	case OTLPGRPC, OTLPHTTP, OTLPHTTPJSON, OTAP:
 		if _, err := c.target(); err != nil {
 			add("endpoint", "%v", err)
 		}
-	case OTAP:
-		add("protocol", "%q cannot be sent yet: want otlp_grpc, otlp_http or otlp_http_json", c.Protocol)
 	default:
-		add("protocol", "%q is not one of otlp_grpc, otlp_http, otlp_http_json", c.Protocol)
+		add("protocol", "%q is not one of otlp_grpc, otlp_http, otlp_http_json, otap", c.Protocol)
 	}
 	if _, err := c.signals(); err != nil {
 		add("signals", "%v", err)
