@@ -33,10 +33,10 @@ type part struct {
 func (b *batch) empty() bool { return b.sum.Requests == 0 }
 func (b *batch) items() int  { return int(b.sum.Items) }
 
-func (b *batch) add(record *journal.Record, items int) {
+func (b *batch) add(record *journal.Record) {
 	b.body = append(b.body, record.Body...)
-	b.parts = append(b.parts, part{len(b.body), items, record.Position})
-	b.sum = b.sum.Plus(tallyOf(record.Body, items))
+	b.parts = append(b.parts, part{len(b.body), record.Items, record.Position})
+	b.sum = b.sum.Plus(tallyOf(record.Body, record.Items))
 	b.last = record.Position
 }
 

@@ -106,7 +106,7 @@ const (
 func Default() Config {
 	return Config{
 		Protocol: OTLPGRPC, Signals: []string{"traces", "metrics", "logs"}, Compression: none, Timeout: Duration(10 * time.Second),
-		Batch: Batch{MaxBytes: 4 << 20, FlushInterval: Duration(200 * time.Millisecond)},
+		Batch: Batch{MaxBytes: 4 << 20, FlushInterval: Duration(20 * time.Millisecond)},
 		RetryOnFailure: Retry{
 			Enabled: true, InitialInterval: Duration(time.Second), RandomizationFactor: 0.5, Multiplier: 1.5, MaxInterval: Duration(30 * time.Second),
 		},

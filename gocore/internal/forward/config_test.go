@@ -103,6 +103,15 @@ func TestDefaults(t *testing.T) {
 	}
 	var again Config
 	noError(t, json.Unmarshal(printed, &again))
+	bare := Default()
+	bare.Name, bare.Endpoint = "a", "host:1"
+	printed, err = json.Marshal(bare)
+	noError(t, err)
+	var same Config
+	noError(t, json.Unmarshal(printed, &same))
+	if faults := same.Validate("d", 4<<20); len(faults) > 0 {
+		t.Errorf("what is printed cannot be used: %v", faults)
+	}
 	if again.Timeout != c.Timeout || again.RetryOnFailure != c.RetryOnFailure {
 		t.Errorf("%+v", again)
 	}

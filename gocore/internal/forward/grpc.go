@@ -3,7 +3,6 @@ package forward
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -112,7 +111,7 @@ func (s *grpcSender) send(m *message) verdict {
 	var answer []byte
 	err := conn.Invoke(ctx, "/"+m.signal.GRPCService()+"/Export", m, &answer)
 	v := ofGRPC(err)
-	v.hung = err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded)
+	v.hung = status.Code(err) == codes.DeadlineExceeded // ours, or the other side's, which knows it
 	if v.outcome == delivered {
 		response(answer, &v)
 	}

@@ -199,13 +199,12 @@ func (p *pipe) gather(f feed) (b *batch, err error) {
 			}
 			return b, nil
 		}
-		items := Items(p.signal, record.Body)
 		switch {
-		case p.limits.fit(len(b.body)+len(record.Body), b.items()+items):
-			b.add(record, items)
+		case p.limits.fit(len(b.body)+len(record.Body), b.items()+record.Items):
+			b.add(record)
 		case b.empty():
 			b.pieces = split(p.signal, record.Body, p.limits)
-			b.sum, b.last, b.below = tallyOf(record.Body, items), record.Position, record.Position+1
+			b.sum, b.last, b.below = tallyOf(record.Body, record.Items), record.Position, record.Position+1
 			return b, nil
 		default:
 			p.carry, b.below = record, record.Position
@@ -228,7 +227,7 @@ func (p *pipe) next(f feed) (*journal.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := tallyOf(record.Body, Items(p.signal, record.Body))
+		n := tallyOf(record.Body, record.Items)
 		p.counts.took(n)
 		why, given := p.exceeds(f, record.Position, journal.Tally{})
 		if !given {

@@ -39,17 +39,12 @@ func (j journalStore) follow(s otlp.Signal) tail {
 type Ring struct {
 	most int64
 
-	mu      sync.Mutex // guards what follows
-	records []kept     // oldest first
+	mu      sync.Mutex       // guards what follows
+	records []journal.Record // oldest first
 	bytes   int64
 	next    uint64
 	totals  [otlp.Count]journal.Tally
 	tails   []*ringTail
-}
-
-type kept struct {
-	journal.Record
-	items int
 }
 
 // NewRing makes one of so many bytes.
@@ -63,7 +58,7 @@ func (r *Ring) AppendItems(signal otlp.Signal, items int, body []byte) (uint64, 
 	position := r.next
 	r.next++
 	r.totals[signal] = r.totals[signal].Plus(journal.Tally{Requests: 1, Items: uint64(items), Bytes: uint64(len(body))})
-	r.records = append(r.records, kept{journal.Record{Position: position, Signal: signal, Body: copied}, items})
+	r.records = append(r.records, journal.Record{Position: position, Signal: signal, Body: copied, Items: items})
 	r.bytes += int64(len(body))
 	for r.bytes > r.most && len(r.records) > 0 {
 		r.dropLocked()
@@ -82,12 +77,12 @@ func (r *Ring) AppendItems(signal otlp.Signal, items int, body []byte) (uint64, 
 // dropLocked lets the oldest record go: who still wanted it has lost it.
 func (r *Ring) dropLocked() {
 	oldest := r.records[0]
-	r.records[0] = kept{}
+	r.records[0] = journal.Record{}
 	r.records = r.records[1:]
 	r.bytes -= int64(len(oldest.Body))
 	for _, t := range r.tails {
 		if t.signal == oldest.Signal && oldest.Position >= t.at {
-			t.lost = t.lost.Plus(journal.Tally{Requests: 1, Items: uint64(oldest.items), Bytes: uint64(len(oldest.Body))})
+			t.lost = t.lost.Plus(journal.Tally{Requests: 1, Items: uint64(oldest.Items), Bytes: uint64(len(oldest.Body))})
 			t.at = oldest.Position + 1
 		}
 	}
@@ -137,14 +132,14 @@ func (t *ringTail) Wake() <-chan struct{} { return t.wake }
 func (t *ringTail) Next() (journal.Record, error) {
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
-	from, _ := slices.BinarySearchFunc(t.of.records, t.at, func(k kept, at uint64) int {
+	from, _ := slices.BinarySearchFunc(t.of.records, t.at, func(k journal.Record, at uint64) int {
 		return int(int64(k.Position) - int64(at)) // positions are far from the ends of int64
 	})
 	for _, k := range t.of.records[from:] {
 		if k.Signal == t.signal {
 			t.at = k.Position + 1
-			t.read = t.read.Plus(journal.Tally{Requests: 1, Items: uint64(k.items), Bytes: uint64(len(k.Body))})
-			return k.Record, nil
+			t.read = t.read.Plus(journal.Tally{Requests: 1, Items: uint64(k.Items), Bytes: uint64(len(k.Body))})
+			return k, nil
 		}
 	}
 	t.at = t.of.next
@@ -184,7 +179,7 @@ func (t *ringTail) Done(below uint64) {
 	}
 	for len(r.records) > 0 && r.records[0].Position < low {
 		r.bytes -= int64(len(r.records[0].Body))
-		r.records[0] = kept{}
+		r.records[0] = journal.Record{}
 		r.records = r.records[1:]
 	}
 }

@@ -13,6 +13,7 @@ type Record struct {
 	Position uint64
 	Signal   otlp.Signal
 	Body     []byte // good until the next call
+	Items    int    // what is in it, if a Tail gives it
 }
 
 // Damage is a part of a journal that no record could be read from.

@@ -96,6 +96,7 @@ func (t *Tail) Next() (Record, error) {
 		if t.scan != nil {
 			record, err := t.scan.next(t.last)
 			if err == nil {
+				record.Items = t.count(record.Body)
 				t.took(record)
 				return record, nil
 			}
@@ -114,7 +115,7 @@ func (t *Tail) Next() (Record, error) {
 
 func (t *Tail) took(record Record) {
 	t.last, t.at = record.Position, record.Position+1
-	one := Tally{1, uint64(t.count(record.Body)), uint64(len(record.Body))}
+	one := Tally{1, uint64(record.Items), uint64(len(record.Body))}
 	t.j.mu.Lock()
 	defer t.j.mu.Unlock()
 	t.read = t.read.Plus(one)

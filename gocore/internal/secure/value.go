@@ -28,8 +28,12 @@ func (v Value) IsSet() bool { return v != Value{} }
 // errValue quotes nothing: what was meant to be a secret may stand anywhere.
 var errValue = errors.New(`want a text, {"env": NAME} or {"file": PATH}`)
 
-// UnmarshalJSON takes one of the three.
+// UnmarshalJSON takes one of the three, or null for none.
 func (v *Value) UnmarshalJSON(document []byte) error {
+	if string(document) == "null" { // print-config says it of what is not set
+		*v = Value{}
+		return nil
+	}
 	var text string
 	if json.Unmarshal(document, &text) == nil {
 		*v = NewValue(text)
