@@ -61,7 +61,7 @@ func TestForwardingFaults(t *testing.T) {
 		`SECRET`:                                 "is not a list of destinations",
 		`[{"nam":"a"}]`:                          `[0]: unknown field "nam"`,
 		`[{"name":"a","endpoint":"SECRET:x:1"}]`: "forwarding[0].endpoint",
-		`[{"name":"a","endpoint":"h:1","protocol":"otap"}]`:                                `forwarding[0].protocol: "otap" cannot be sent yet`,
+		`[{"name":"a","endpoint":"h:1","protocol":"smtp"}]`:                                `forwarding[0].protocol: "smtp" is not one of`,
 		`[{"name":"a","endpoint":"h:1","auth":{"bearer_token":{"env":"NOT_SET_AT_ALL"}}}]`: "forwarding[0].auth.bearer_token.env",
 	} {
 		_, _, err := Load(Sources{Env: map[string]string{"OTLP_FORWARDING": value}})

@@ -19,7 +19,7 @@ func parse(t *testing.T, document string) (Config, error) {
 func TestFaults(t *testing.T) {
 	tests := []struct{ settings, want string }{
 		{`"name":"a b"`, "d.name: "},
-		{`"protocol":"otap"`, "d.protocol: \"otap\" cannot be sent yet"},
+		{`"protocol":"otlp"`, "d.protocol: \"otlp\" is not one of"},
 		{`"protocol":"smtp"`, "d.protocol: "},
 		{`"endpoint":""`, "d.endpoint: is empty"},
 		{`"endpoint":"localhost"`, "d.endpoint: "},

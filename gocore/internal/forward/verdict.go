@@ -31,8 +31,8 @@ type verdict struct {
 // maxAfter bounds what a destination can ask for.
 const maxAfter = time.Hour
 
-// sender speaks a protocol. It is used by several goroutines. Another protocol, such as OTAP, is
-// one more sender: it gets OTLP bodies, one after the other, and may make of them what it wants.
+// sender speaks a protocol. It is used by several goroutines. It gets OTLP bodies, one after the
+// other, and may make of them what it wants.
 type sender interface {
 	// send sends a message of a signal within the timeout of the settings.
 	send(m *message) verdict
