@@ -48,6 +48,7 @@ type emitCol struct {
 	name     string
 	typ      emitType
 	required bool // never null, always sent
+	noise    bool // random: not worth a try at compression
 	dict     *emitDict
 	children []*emitCol // of a struct; the item of a list
 

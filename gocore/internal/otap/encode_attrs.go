@@ -274,7 +274,7 @@ func (t *attrTable) sort() {
 	}
 }
 
-const digitBits = 10
+const digitBits = 8
 
 func (t *attrTable) pass(digit func(attrRow) uint32) {
 	var ends [1 << digitBits]uint32
