@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 	"unicode/utf8"
 
@@ -256,30 +257,39 @@ func sameDouble(a, b []byte) bool {
 
 // sort orders by kind, key and value, and leaves parents in their order: radix, low digits first.
 func (t *attrTable) sort() {
-	var values, keys uint32
-	kinds := uint32(0)
+	var values, places uint32
 	for _, r := range t.all {
 		values |= r.value
-		keys |= r.place & (1<<keyBits - 1)
-		kinds |= r.place >> keyBits
+		places |= r.place
 	}
 	for shift := 0; values>>shift > 0; shift += digitBits {
-		t.pass(func(r attrRow) uint32 { return r.value >> shift })
+		t.pass(digit{shift: shift, values: true})
 	}
-	for shift := 0; keys>>shift > 0; shift += digitBits {
-		t.pass(func(r attrRow) uint32 { return (r.place & (1<<keyBits - 1)) >> shift })
-	}
-	if kinds > 0 {
-		t.pass(func(r attrRow) uint32 { return r.place >> keyBits })
+	width := bits.Len32(places & (1<<keyBits - 1))
+	for shift := 0; shift < width || places>>keyBits<<width>>shift > 0; shift += digitBits {
+		t.pass(digit{shift: shift, width: width})
 	}
 }
 
 const digitBits = 8
 
-func (t *attrTable) pass(digit func(attrRow) uint32) {
+// digit is a part of what rows are sorted by: of the value, or of kind and key side by side.
+type digit struct {
+	shift, width int // width: of keys, in bits
+	values       bool
+}
+
+func (d digit) of(r attrRow) uint8 {
+	if d.values {
+		return uint8(r.value >> d.shift)
+	}
+	return uint8((r.place>>keyBits<<d.width | r.place&(1<<keyBits-1)) >> d.shift)
+}
+
+func (t *attrTable) pass(d digit) {
 	var ends [1 << digitBits]uint32
 	for _, r := range t.all {
-		ends[digit(r)&(1<<digitBits-1)]++
+		ends[d.of(r)]++
 	}
 	sum := uint32(0)
 	for i, n := range ends {
@@ -288,9 +298,9 @@ func (t *attrTable) pass(digit func(attrRow) uint32) {
 	}
 	t.spare = slices.Grow(t.spare[:0], len(t.all))[:len(t.all)]
 	for _, r := range t.all {
-		d := digit(r) & (1<<digitBits - 1)
-		t.spare[ends[d]] = r
-		ends[d]++
+		at := &ends[d.of(r)]
+		t.spare[*at] = r
+		*at++
 	}
 	t.all, t.spare = t.spare, t.all
 }
