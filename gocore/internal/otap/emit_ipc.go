@@ -39,7 +39,7 @@ const (
 )
 
 // minCompressed is the size from which a buffer is worth a zstd frame.
-const minCompressed = 48
+const minCompressed = 32
 
 // minBody is the size from which a body is worth the eight bytes that each buffer then gets.
 const minBody = 160
