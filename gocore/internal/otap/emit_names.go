@@ -34,14 +34,14 @@ const (
 )
 
 const (
-	kindEmpty = iota
-	kindStr
-	kindInt
-	kindDouble
-	kindBool
-	kindMap
-	kindSlice
-	kindBytes
+	sentEmpty = iota
+	sentStr
+	sentInt
+	sentDouble
+	sentBool
+	sentMap
+	sentSlice
+	sentBytes
 	sentKinds
 )
 

@@ -147,15 +147,15 @@ func (e *encoder) begin(row int) error {
 	r.resource.mark(row)
 	r.resourceID.u16(row, uint16(at.resourceID)-at.prevResource)
 	at.prevResource = uint16(at.resourceID)
-	text(r.resourceURL, row, at.resource.url)
+	setText(r.resourceURL, row, at.resource.url)
 	count(r.resourceDrop, row, at.resourceHead.dropped)
 	r.scope.mark(row)
 	r.scopeID.u16(row, uint16(at.scopeID)-at.prevScope)
 	at.prevScope = uint16(at.scopeID)
-	text(r.name, row, at.scopeHead.name)
-	text(r.version, row, at.scopeHead.version)
+	setText(r.name, row, at.scopeHead.name)
+	setText(r.version, row, at.scopeHead.version)
 	count(r.scopeDrop, row, at.scopeHead.dropped)
-	text(r.url, row, at.scope.url)
+	setText(r.url, row, at.scope.url)
 	return nil
 }
 
@@ -229,14 +229,14 @@ func (e *encoder) rootID(row int) {
 	e.at.nextID++
 }
 
-// text sets a text that is known to be UTF-8; empty is null.
-func text(c *emitCol, row int, v []byte) {
+// setText sets a text that is known to be UTF-8; empty is null.
+func setText(c *emitCol, row int, v []byte) {
 	if len(v) > 0 {
 		c.raw(row, v)
 	}
 }
 
-// checked is text for one that is not known to be. One that the dictionary has was checked then.
+// checked is setText for one that is not known to be. One that the dictionary has was checked then.
 func checked(c *emitCol, row int, v []byte) error {
 	if len(v) > 0 && c.raw(row, v) && !utf8.Valid(v) {
 		return under(c.name, errNotUTF8)
