@@ -34,7 +34,7 @@ func (t emitType) width() int {
 
 // The widths of a dictionary's indices; plain columns have none.
 const (
-	plain   = 0
+	noIndex = 0
 	indexU8 = 1
 	index16 = 2
 )
@@ -48,6 +48,7 @@ type emitCol struct {
 	name     string
 	typ      emitType
 	required bool // never null, always sent
+	noise    bool // random: not worth a try at compression
 	dict     *emitDict
 	children []*emitCol // of a struct; the item of a list
 
@@ -88,7 +89,7 @@ func listCol(name string, item *emitCol) *emitCol {
 func (c *emitCol) must() *emitCol { c.required = true; return c }
 
 // coded tells whether values are numbered.
-func (c *emitCol) coded() bool { return c.dict != nil && c.dict.width != plain }
+func (c *emitCol) coded() bool { return c.dict != nil && c.dict.width != noIndex }
 
 // clear forgets the rows; the dictionary and what the schema has stay.
 func (c *emitCol) clear() {

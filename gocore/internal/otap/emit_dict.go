@@ -48,7 +48,7 @@ func (c *emitCol) renew() {
 func (c *emitCol) unfold() {
 	in := c.dict.in
 	codes := c.codes
-	c.dict.width, c.codes = plain, nil
+	c.dict.width, c.codes = noIndex, nil
 	c.rows, c.set = 0, 0
 	c.valid = c.valid[:0]
 	for row, code := range codes {

@@ -39,7 +39,7 @@ const (
 )
 
 // minCompressed is the size from which a buffer is worth a zstd frame.
-const minCompressed = 48
+const minCompressed = 32
 
 // minBody is the size from which a body is worth the eight bytes that each buffer then gets.
 const minBody = 160
@@ -64,23 +64,26 @@ func newEmitIPC() (*emitIPC, error) {
 
 // buffer adds one to the body.
 func (w *emitIPC) buffer(b []byte) {
-	from := len(w.body)
-	switch {
-	case w.raw:
-		w.body = append(w.body, b...)
-	case len(b) > 0:
-		w.packed = w.packed[:0]
-		if len(b) >= minCompressed {
-			w.packed = w.zstd.EncodeAll(b, w.packed)
-		}
-		if n := len(w.packed); n > 0 && n < len(b) {
-			w.body = binary.LittleEndian.AppendUint64(w.body, uint64(len(b)))
-			w.body = append(w.body, w.packed...)
-		} else {
-			w.body = binary.LittleEndian.AppendUint64(w.body, 1<<64-1) // -1
-			w.body = append(w.body, b...)
-		}
+	w.packed = w.packed[:0]
+	if !w.raw && len(b) >= minCompressed {
+		w.packed = w.zstd.EncodeAll(b, w.packed)
 	}
+	if n := len(w.packed); n > 0 && n < len(b) {
+		w.add(uint64(len(b)), w.packed)
+		return
+	}
+	w.stored(b)
+}
+
+// stored adds a buffer as it is.
+func (w *emitIPC) stored(b []byte) { w.add(1<<64-1, b) } // -1
+
+func (w *emitIPC) add(inflated uint64, b []byte) {
+	from := len(w.body)
+	if !w.raw && len(b) > 0 {
+		w.body = binary.LittleEndian.AppendUint64(w.body, inflated)
+	}
+	w.body = append(w.body, b...)
 	w.buffers = append(w.buffers, [2]int64{int64(from), int64(len(w.body) - from)})
 	w.body = pad(w.body)
 }
@@ -115,6 +118,8 @@ func (w *emitIPC) array(c *emitCol) {
 		w.buffer(c.data)
 	case c.typ == tList:
 		w.offsets(c.offs, c.children[0].rows)
+	case c.noise:
+		w.stored(c.data)
 	case c.typ != tStruct:
 		w.buffer(c.data)
 	}

@@ -43,7 +43,7 @@ func newAttrTable(payload PayloadType, wide bool, lost *Lost) *attrTable {
 	if wide {
 		t.parent = dictCol("parent_id", tU32, indexU8).must()
 	}
-	for kind, width := range map[int]int{kindStr: 0, kindInt: 8, kindDouble: 8, kindBytes: 0, kindMap: 0, kindSlice: 0} {
+	for kind, width := range map[int]int{sentStr: 0, sentInt: 8, sentDouble: 8, sentBytes: 0, sentMap: 0, sentSlice: 0} {
 		t.pools[kind] = newEmitIntern(width)
 	}
 	t.emitTable = newEmitTable(payload, append([]*emitCol{t.parent, t.key}, t.valueCols.cols()...)...)
@@ -124,29 +124,29 @@ func (t *attrTable) number(v anyValue) (uint32, error) {
 	b := v.bytes
 	var eight [8]byte
 	switch v.kind {
-	case kindEmpty:
+	case sentEmpty:
 		return 0, nil
-	case kindBool:
+	case sentBool:
 		return uint32(min(v.num, 1)), nil
-	case kindInt, kindDouble:
+	case sentInt, sentDouble:
 		binary.LittleEndian.PutUint64(eight[:], v.num)
 		b = eight[:]
-	case kindMap, kindSlice:
+	case sentMap, sentSlice:
 		var err error
 		if b, err = t.serial(v); err != nil {
 			return 0, err
 		}
 	}
 	pool := t.pool(v.kind)
-	if v.kind != kindDouble && !t.byKind[v.kind].coded() {
-		if v.kind == kindStr && !utf8.Valid(b) {
+	if v.kind != sentDouble && !t.byKind[v.kind].coded() {
+		if v.kind == sentStr && !utf8.Valid(b) {
 			return 0, errNotUTF8
 		}
 		pool.append(b) // plain, since nearly every value is another
 		return uint32(pool.n - 1), nil
 	}
 	code, fresh := pool.code(b)
-	if fresh && v.kind == kindStr && !utf8.Valid(b) {
+	if fresh && v.kind == sentStr && !utf8.Valid(b) {
 		return 0, errNotUTF8
 	}
 	return code, nil
@@ -222,7 +222,7 @@ func (t *attrTable) emit(i int) {
 	t.kind.u8(i, kind)
 	switch c := t.byKind[kind]; {
 	case c == nil:
-	case kind == kindBool:
+	case kind == sentBool:
 		c.bool(i, row.value != 0)
 	case c.coded():
 		c.code(i, row.value)
@@ -237,12 +237,12 @@ func (t *attrTable) equal(a, b attrRow) bool {
 		return false
 	}
 	switch kind := uint8(a.place >> keyBits); kind {
-	case kindEmpty, kindMap, kindSlice:
+	case sentEmpty, sentMap, sentSlice:
 		return false
-	case kindBool:
+	case sentBool:
 		return a.value == b.value
-	case kindDouble:
-		pool := t.pools[kindDouble]
+	case sentDouble:
+		pool := t.pools[sentDouble]
 		return sameDouble(pool.value(a.value), pool.value(b.value))
 	default:
 		return a.value == b.value || !t.byKind[kind].coded() && bytes.Equal(t.pools[kind].value(a.value), t.pools[kind].value(b.value))
@@ -256,30 +256,42 @@ func sameDouble(a, b []byte) bool {
 
 // sort orders by kind, key and value, and leaves parents in their order: radix, low digits first.
 func (t *attrTable) sort() {
-	var values, keys uint32
-	kinds := uint32(0)
+	var values, places uint32
 	for _, r := range t.all {
 		values |= r.value
-		keys |= r.place & (1<<keyBits - 1)
-		kinds |= r.place >> keyBits
+		places |= r.place
 	}
 	for shift := 0; values>>shift > 0; shift += digitBits {
-		t.pass(func(r attrRow) uint32 { return r.value >> shift })
+		t.pass(digit{shift: shift, values: true})
 	}
-	for shift := 0; keys>>shift > 0; shift += digitBits {
-		t.pass(func(r attrRow) uint32 { return (r.place & (1<<keyBits - 1)) >> shift })
+	width := 0
+	for places&(1<<keyBits-1)>>width > 0 {
+		width++
 	}
-	if kinds > 0 {
-		t.pass(func(r attrRow) uint32 { return r.place >> keyBits })
+	for shift := 0; shift < width || places>>keyBits<<width>>shift > 0; shift += digitBits {
+		t.pass(digit{shift: shift, width: width})
 	}
 }
 
-const digitBits = 10
+const digitBits = 8
 
-func (t *attrTable) pass(digit func(attrRow) uint32) {
+// digit is a part of what rows are sorted by: of the value, or of kind and key side by side.
+type digit struct {
+	shift, width int // width: of keys, in bits
+	values       bool
+}
+
+func (d digit) of(r attrRow) uint8 {
+	if d.values {
+		return uint8(r.value >> d.shift)
+	}
+	return uint8((r.place>>keyBits<<d.width | r.place&(1<<keyBits-1)) >> d.shift)
+}
+
+func (t *attrTable) pass(d digit) {
 	var ends [1 << digitBits]uint32
 	for _, r := range t.all {
-		ends[digit(r)&(1<<digitBits-1)]++
+		ends[d.of(r)]++
 	}
 	sum := uint32(0)
 	for i, n := range ends {
@@ -288,9 +300,9 @@ func (t *attrTable) pass(digit func(attrRow) uint32) {
 	}
 	t.spare = slices.Grow(t.spare[:0], len(t.all))[:len(t.all)]
 	for _, r := range t.all {
-		d := digit(r) & (1<<digitBits - 1)
-		t.spare[ends[d]] = r
-		ends[d]++
+		at := &ends[d.of(r)]
+		t.spare[*at] = r
+		*at++
 	}
 	t.all, t.spare = t.spare, t.all
 }

@@ -12,17 +12,17 @@ import (
 const maxSentDepth = 32
 
 const (
-	putUint     = 0 << 5
-	putNegative = 1 << 5
-	putBytes    = 2 << 5
-	putText     = 3 << 5
-	putArray    = 0x9f // of indefinite length: the items are not counted before
-	putMap      = 0xbf
-	putFalse    = 0xf4
-	putTrue     = 0xf5
-	putNull     = 0xf6
-	putDouble   = 0xfb
-	putBreak    = 0xff
+	outCBORUint   = 0 << 5
+	outCBORNeg    = 1 << 5
+	outCBORBytes  = 2 << 5
+	outCBORText   = 3 << 5
+	outCBORArray  = 0x9f // of indefinite length: the items are not counted before
+	outCBORMap    = 0xbf
+	outCBORFalse  = 0xf4
+	outCBORTrue   = 0xf5
+	outCBORNull   = 0xf6
+	outCBORDouble = 0xfb
+	outCBORBreak  = 0xff
 )
 
 // The fields of AnyValue and KeyValue.
@@ -51,25 +51,25 @@ type anyValue struct {
 func readAny(b []byte, lost *Lost) (anyValue, error) {
 	var v anyValue
 	if len(b) >= 2 && b[0] == byte(anyString) && int(b[1]) == len(b)-2 && b[1] < 0x80 { // most are
-		return anyValue{kind: kindStr, bytes: b[2:]}, nil
+		return anyValue{kind: sentStr, bytes: b[2:]}, nil
 	}
 	c := wire.NewCursor(b)
 	for c.Next() {
 		switch c.Tag() {
 		case anyString:
-			v = anyValue{kind: kindStr, bytes: c.Bytes()}
+			v = anyValue{kind: sentStr, bytes: c.Bytes()}
 		case anyBool:
-			v = anyValue{kind: kindBool, num: c.Varint()}
+			v = anyValue{kind: sentBool, num: c.Varint()}
 		case anyInt:
-			v = anyValue{kind: kindInt, num: c.Varint()}
+			v = anyValue{kind: sentInt, num: c.Varint()}
 		case anyDouble:
-			v = anyValue{kind: kindDouble, num: c.Fixed64()}
+			v = anyValue{kind: sentDouble, num: c.Fixed64()}
 		case anyArray:
-			v = anyValue{kind: kindSlice, bytes: v.joined(kindSlice, c.Bytes())}
+			v = anyValue{kind: sentSlice, bytes: v.joined(sentSlice, c.Bytes())}
 		case anyKvlist:
-			v = anyValue{kind: kindMap, bytes: v.joined(kindMap, c.Bytes())}
+			v = anyValue{kind: sentMap, bytes: v.joined(sentMap, c.Bytes())}
 		case anyBytes:
-			v = anyValue{kind: kindBytes, bytes: c.Bytes()}
+			v = anyValue{kind: sentBytes, bytes: c.Bytes()}
 		default:
 			lost.UnknownFields++
 		}
@@ -145,29 +145,29 @@ func (w *cborWriter) head(major byte, n uint64) {
 
 func (w *cborWriter) value(v anyValue, depth int) error {
 	switch v.kind {
-	case kindStr:
+	case sentStr:
 		if !utf8.Valid(v.bytes) {
 			return errNotUTF8
 		}
-		w.head(putText, uint64(len(v.bytes)))
+		w.head(outCBORText, uint64(len(v.bytes)))
 		w.b = append(w.b, v.bytes...)
-	case kindBytes:
-		w.head(putBytes, uint64(len(v.bytes)))
+	case sentBytes:
+		w.head(outCBORBytes, uint64(len(v.bytes)))
 		w.b = append(w.b, v.bytes...)
-	case kindInt:
+	case sentInt:
 		if n := int64(v.num); n < 0 {
-			w.head(putNegative, uint64(^n))
+			w.head(outCBORNeg, uint64(^n))
 		} else {
-			w.head(putUint, v.num)
+			w.head(outCBORUint, v.num)
 		}
-	case kindDouble:
-		w.b = binary.BigEndian.AppendUint64(append(w.b, putDouble), v.num)
-	case kindBool:
-		w.b = append(w.b, map[bool]byte{false: putFalse, true: putTrue}[v.num != 0])
-	case kindSlice, kindMap:
+	case sentDouble:
+		w.b = binary.BigEndian.AppendUint64(append(w.b, outCBORDouble), v.num)
+	case sentBool:
+		w.b = append(w.b, map[bool]byte{false: outCBORFalse, true: outCBORTrue}[v.num != 0])
+	case sentSlice, sentMap:
 		return w.nested(v, depth)
 	default:
-		w.b = append(w.b, putNull)
+		w.b = append(w.b, outCBORNull)
 	}
 	return nil
 }
@@ -175,17 +175,17 @@ func (w *cborWriter) value(v anyValue, depth int) error {
 func (w *cborWriter) nested(v anyValue, depth int) error {
 	if depth >= maxSentDepth {
 		w.lost.DeepValues++
-		w.b = append(w.b, putNull)
+		w.b = append(w.b, outCBORNull)
 		return nil
 	}
-	if v.kind == kindSlice {
+	if v.kind == sentSlice {
 		return under("array_value", w.array(v.bytes, depth))
 	}
 	return under("kvlist_value", w.kvlist(v.bytes, depth))
 }
 
 func (w *cborWriter) array(b []byte, depth int) error {
-	w.b = append(w.b, putArray)
+	w.b = append(w.b, outCBORArray)
 	c := wire.NewCursor(b)
 	for i := 0; c.Next(); {
 		if c.Tag() != itemField {
@@ -201,7 +201,7 @@ func (w *cborWriter) array(b []byte, depth int) error {
 		}
 		i++
 	}
-	w.b = append(w.b, putBreak)
+	w.b = append(w.b, outCBORBreak)
 	return c.Err()
 }
 
@@ -211,13 +211,13 @@ func (w *cborWriter) kvlist(b []byte, depth int) error {
 	if err != nil {
 		return err
 	}
-	w.b = append(w.b, putMap)
+	w.b = append(w.b, outCBORMap)
 	for i, p := range pairs {
 		if last[string(p[0])] != i {
 			w.lost.DuplicateKeys++
 			continue
 		}
-		w.head(putText, uint64(len(p[0])))
+		w.head(outCBORText, uint64(len(p[0])))
 		w.b = append(w.b, p[0]...)
 		v, err := readAny(p[1], w.lost)
 		if err == nil {
@@ -227,7 +227,7 @@ func (w *cborWriter) kvlist(b []byte, depth int) error {
 			return underAt("values", i, under("value", err))
 		}
 	}
-	w.b = append(w.b, putBreak)
+	w.b = append(w.b, outCBORBreak)
 	return nil
 }
 

@@ -219,13 +219,13 @@ func (s *pointShape) list(field uint32, name string, item emitType) {
 	s.byTag[wire.Tag(field, wire.Fixed64)] = pointField{col: l.col, list: l}
 }
 
-func fixed(field uint32) uint32 { return wire.Tag(field, wire.Fixed64) }
+func fixedTag(field uint32) uint32 { return wire.Tag(field, wire.Fixed64) }
 
 func numberPoint() pointShape {
 	s := newPointShape(8, 7, 5)
 	whole, double := plainCol("int_value", tI64), plainCol("double_value", tF64)
-	s.add(fixed(6), whole, oneOf(double))
-	s.add(fixed(4), double, oneOf(whole))
+	s.add(fixedTag(6), whole, oneOf(double))
+	s.add(fixedTag(4), double, oneOf(whole))
 	return s
 }
 
@@ -241,8 +241,8 @@ func oneOf(other *emitCol) func(*emitCol, int, *wire.Cursor) error {
 
 func summaryPoint() pointShape {
 	s := newPointShape(8, 7, 0)
-	s.add(fixed(4), plainCol("count", tU64), putMoment)
-	s.add(fixed(5), plainCol("sum", tF64), putFixed)
+	s.add(fixedTag(4), plainCol("count", tU64), putMoment)
+	s.add(fixedTag(5), plainCol("sum", tF64), putFixed)
 	quantile, value := plainCol("quantile", tF64), plainCol("value", tF64)
 	list := listCol("quantile", structCol("item", quantile, value))
 	s.cols = append(s.cols, list)
@@ -261,9 +261,9 @@ func putQuantile(list *emitCol, row int, quantile, value *emitCol, b []byte) err
 	c := wire.NewCursor(b)
 	for c.Next() {
 		switch c.Tag() {
-		case fixed(1):
+		case fixedTag(1):
 			q = c.Fixed64()
-		case fixed(2):
+		case fixedTag(2):
 			v = c.Fixed64()
 		}
 	}
@@ -276,10 +276,10 @@ func putQuantile(list *emitCol, row int, quantile, value *emitCol, b []byte) err
 
 func histogramPoint() pointShape {
 	s := newPointShape(10, 9, 8)
-	s.add(fixed(4), plainCol("count", tU64), putMoment)
-	s.add(fixed(5), plainCol("sum", tF64), putFixed)
-	s.add(fixed(11), plainCol("min", tF64), putFixed)
-	s.add(fixed(12), plainCol("max", tF64), putFixed)
+	s.add(fixedTag(4), plainCol("count", tU64), putMoment)
+	s.add(fixedTag(5), plainCol("sum", tF64), putFixed)
+	s.add(fixedTag(11), plainCol("min", tF64), putFixed)
+	s.add(fixedTag(12), plainCol("max", tF64), putFixed)
 	s.list(6, "bucket_counts", tU64)
 	s.list(7, "explicit_bounds", tF64)
 	return s
@@ -287,13 +287,13 @@ func histogramPoint() pointShape {
 
 func expPoint() pointShape {
 	s := newPointShape(10, 1, 11)
-	s.add(fixed(4), plainCol("count", tU64), putMoment)
-	s.add(fixed(5), plainCol("sum", tF64), putFixed)
+	s.add(fixedTag(4), plainCol("count", tU64), putMoment)
+	s.add(fixedTag(5), plainCol("sum", tF64), putFixed)
 	s.add(wire.Tag(6, wire.Varint), plainCol("scale", tI32), putSint)
-	s.add(fixed(7), plainCol("zero_count", tU64), putMoment)
-	s.add(fixed(12), plainCol("min", tF64), putFixed)
-	s.add(fixed(13), plainCol("max", tF64), putFixed)
-	s.add(fixed(14), plainCol("zero_threshold", tF64), putFixed)
+	s.add(fixedTag(7), plainCol("zero_count", tU64), putMoment)
+	s.add(fixedTag(12), plainCol("min", tF64), putFixed)
+	s.add(fixedTag(13), plainCol("max", tF64), putFixed)
+	s.add(fixedTag(14), plainCol("zero_threshold", tF64), putFixed)
 	s.buckets(8, "positive")
 	s.buckets(9, "negative")
 	return s

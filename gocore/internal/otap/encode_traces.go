@@ -77,6 +77,7 @@ func newTraceTables(e *encoder) *traceTables {
 		linkDrops: plainCol("dropped_links_count", tU32), code: dictCol("code", tI32, indexU8),
 		message: dictCol("status_message", tText, indexU8),
 	}
+	t.spanID.noise = true
 	t.status = structCol("status", t.code, t.message)
 	e.root = newEmitTable(Spans, append(e.rootCols.cols(), t.start, t.duration, t.traceID, t.spanID, t.state, t.parentSpan,
 		t.flags, t.name, t.kind, t.drops, t.eventDrops, t.linkDrops, t.status)...)

@@ -13,8 +13,8 @@ func newValueCols(lost *Lost) valueCols {
 		double: plainCol("double", tF64), bool: plainCol("bool", tBool), bytes: dictCol("bytes", tBinary, index16),
 		ser: dictCol("ser", tBinary, index16), cbor: cborWriter{lost: lost},
 	}
-	v.byKind = [sentKinds]*emitCol{kindStr: v.str, kindInt: v.int, kindDouble: v.double, kindBool: v.bool, kindBytes: v.bytes,
-		kindMap: v.ser, kindSlice: v.ser}
+	v.byKind = [sentKinds]*emitCol{sentStr: v.str, sentInt: v.int, sentDouble: v.double, sentBool: v.bool, sentBytes: v.bytes,
+		sentMap: v.ser, sentSlice: v.ser}
 	return v
 }
 
@@ -33,17 +33,17 @@ func (v *valueCols) serial(value anyValue) ([]byte, error) {
 func (v *valueCols) put(row int, value anyValue) error {
 	v.kind.u8(row, value.kind)
 	switch value.kind {
-	case kindStr:
+	case sentStr:
 		return required(v.str, row, value.bytes)
-	case kindInt:
+	case sentInt:
 		v.int.u64(row, value.num)
-	case kindDouble:
+	case sentDouble:
 		v.double.u64(row, value.num)
-	case kindBool:
+	case sentBool:
 		v.bool.bool(row, value.num != 0)
-	case kindBytes:
+	case sentBytes:
 		v.bytes.raw(row, value.bytes)
-	case kindMap, kindSlice:
+	case sentMap, sentSlice:
 		b, err := v.serial(value)
 		if err != nil {
 			return err

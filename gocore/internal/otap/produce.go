@@ -1,3 +1,14 @@
+// Package otap converts between OTLP bodies and the OpenTelemetry Arrow Protocol.
+//
+// A Producer is the sending half of a stream. It walks a body's protobuf once and appends to
+// the columns of the signal's tables; at the end each table goes out as a payload:
+//
+//	BatchArrowRecords{batch_id, payload{schema_id, type, record}...}   the root table first
+//	record: [schema, once a stream] [dictionaries, where they grew] record batch
+//
+// Ids and parents are steps, attributes are sorted so that equal ones lie together, texts and
+// numbers that repeat have dictionaries. What a table's stream has sent binds what it sends
+// later, so a Producer's batches all go, in order, to one receiver. It belongs to one goroutine.
 package otap
 
 import (

@@ -26,8 +26,8 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
 
-// payload is one table of a batch, read by arrow-go.
-type payload struct {
+// sentPayload is one table of a batch, read by arrow-go.
+type sentPayload struct {
 	id   string
 	typ  uint64
 	recs arrow.RecordBatch
@@ -46,7 +46,7 @@ func newFar(t testing.TB) *far {
 	return &far{t, map[string]*ipc.Reader{}, map[string]*bytes.Reader{}, map[string]uint64{}, map[int64]bool{}}
 }
 
-func (f *far) read(message []byte) (out []payload) {
+func (f *far) read(message []byte) (out []sentPayload) {
 	f.t.Helper()
 	c := wire.NewCursor(message)
 	for c.Next() {
@@ -68,7 +68,7 @@ func (f *far) read(message []byte) (out []payload) {
 	return out
 }
 
-func (f *far) payload(b []byte) (p payload) {
+func (f *far) payload(b []byte) (p sentPayload) {
 	f.t.Helper()
 	var record []byte
 	c := wire.NewCursor(b)
@@ -205,7 +205,7 @@ func TestBatches(t *testing.T) {
 	}
 }
 
-func once(rt *rapid.T, all []payload) {
+func once(rt *rapid.T, all []sentPayload) {
 	seen := map[uint64]bool{}
 	for _, p := range all {
 		if seen[p.typ] || p.recs.NumRows() == 0 {
@@ -219,14 +219,14 @@ func str(v string) *common.AnyValue {
 	return &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: v}}
 }
 
-func spans(all ...*trace.Span) *trace.TracesData {
+func spansOf(all ...*trace.Span) *trace.TracesData {
 	return &trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{ScopeSpans: []*trace.ScopeSpans{{Spans: all}}}}}
 }
 
 // TestSteps checks what is transport-optimized: ids by steps, parents by steps among equal attributes.
 func TestSteps(t *testing.T) {
 	a := func(k, v string) *common.KeyValue { return &common.KeyValue{Key: k, Value: str(v)} }
-	m := spans(
+	m := spansOf(
 		&trace.Span{Name: "x", Attributes: []*common.KeyValue{a("k", "v"), a("l", "1")}},
 		&trace.Span{Name: "x"},
 		&trace.Span{Name: "y", Attributes: []*common.KeyValue{a("l", "2"), a("k", "v")}},
@@ -262,7 +262,7 @@ func TestDictionaries(t *testing.T) {
 		for i := range all {
 			all[i] = &trace.Span{Name: fmt.Sprint("name ", from+i%distinct)}
 		}
-		return spans(all...)
+		return spansOf(all...)
 	}
 	for _, tt := range []struct {
 		m        *trace.TracesData
@@ -295,7 +295,7 @@ func TestSplit(t *testing.T) {
 	for i := range all {
 		all[i] = &trace.Span{Attributes: []*common.KeyValue{{Key: "k", Value: str("v")}}}
 	}
-	batches, _ := produce(t, newProducer(t, otlp.Traces, otap.Options{}), spans(all...))
+	batches, _ := produce(t, newProducer(t, otlp.Traces, otap.Options{}), spansOf(all...))
 	if len(batches) != 2 || batches[0].Rows != 1<<16 || batches[1].Rows != 5 {
 		t.Fatal(len(batches))
 	}
@@ -367,7 +367,7 @@ func TestErrors(t *testing.T) {
 	span := func(f func(*trace.Span)) *trace.TracesData {
 		s := &trace.Span{}
 		f(s)
-		return spans(&trace.Span{Name: "good", Attributes: []*common.KeyValue{{Key: "k", Value: str("v")}}}, s)
+		return spansOf(&trace.Span{Name: "good", Attributes: []*common.KeyValue{{Key: "k", Value: str("v")}}}, s)
 	}
 	const at = "resource_spans[0].scope_spans[0].spans[1]."
 	for _, tt := range []struct {
@@ -396,7 +396,7 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(tt.want, func(t *testing.T) {
 			p, f := newProducer(t, otlp.Traces, otap.Options{}), newFar(t)
-			before, _ := produce(t, p, spans(&trace.Span{Name: "before"}))
+			before, _ := produce(t, p, spansOf(&trace.Span{Name: "before"}))
 			f.read(before[0].Message)
 			body, err := lenient(tt.m)
 			if err != nil {
@@ -407,7 +407,7 @@ func TestErrors(t *testing.T) {
 			if !errors.As(err, &e) || e.Kind != fault.Invalid || e.Field != tt.want {
 				t.Errorf("%v: want field %s", err, tt.want)
 			}
-			after, _ := produce(t, p, spans(&trace.Span{Name: "after"}))
+			after, _ := produce(t, p, spansOf(&trace.Span{Name: "after"}))
 			if name := column(t, f.read(after[0].Message)[0].recs, "name").ValueStr(0); name != "after" {
 				t.Errorf("then %q", name)
 			}
