@@ -43,7 +43,7 @@ func newAttrTable(payload PayloadType, wide bool, lost *Lost) *attrTable {
 	if wide {
 		t.parent = dictCol("parent_id", tU32, indexU8).must()
 	}
-	for kind, width := range map[int]int{sentStr: 0, sentInt: 8, sentDouble: 8, sentBytes: 0, sentMap: 0, sentSlice: 0} {
+	for kind, width := range map[int]int{kindStr: 0, kindInt: 8, kindDouble: 8, kindBytes: 0, kindMap: 0, kindSlice: 0} {
 		t.pools[kind] = newEmitIntern(width)
 	}
 	t.emitTable = newEmitTable(payload, append([]*emitCol{t.parent, t.key}, t.valueCols.cols()...)...)
@@ -124,29 +124,29 @@ func (t *attrTable) number(v anyValue) (uint32, error) {
 	b := v.bytes
 	var eight [8]byte
 	switch v.kind {
-	case sentEmpty:
+	case kindEmpty:
 		return 0, nil
-	case sentBool:
+	case kindBool:
 		return uint32(min(v.num, 1)), nil
-	case sentInt, sentDouble:
+	case kindInt, kindDouble:
 		binary.LittleEndian.PutUint64(eight[:], v.num)
 		b = eight[:]
-	case sentMap, sentSlice:
+	case kindMap, kindSlice:
 		var err error
 		if b, err = t.serial(v); err != nil {
 			return 0, err
 		}
 	}
 	pool := t.pool(v.kind)
-	if v.kind != sentDouble && !t.byKind[v.kind].coded() {
-		if v.kind == sentStr && !utf8.Valid(b) {
+	if v.kind != kindDouble && !t.byKind[v.kind].coded() {
+		if v.kind == kindStr && !utf8.Valid(b) {
 			return 0, errNotUTF8
 		}
 		pool.append(b) // plain, since nearly every value is another
 		return uint32(pool.n - 1), nil
 	}
 	code, fresh := pool.code(b)
-	if fresh && v.kind == sentStr && !utf8.Valid(b) {
+	if fresh && v.kind == kindStr && !utf8.Valid(b) {
 		return 0, errNotUTF8
 	}
 	return code, nil
@@ -222,7 +222,7 @@ func (t *attrTable) emit(i int) {
 	t.kind.u8(i, kind)
 	switch c := t.byKind[kind]; {
 	case c == nil:
-	case kind == sentBool:
+	case kind == kindBool:
 		c.bool(i, row.value != 0)
 	case c.coded():
 		c.code(i, row.value)
@@ -237,12 +237,12 @@ func (t *attrTable) equal(a, b attrRow) bool {
 		return false
 	}
 	switch kind := uint8(a.place >> keyBits); kind {
-	case sentEmpty, sentMap, sentSlice:
+	case kindEmpty, kindMap, kindSlice:
 		return false
-	case sentBool:
+	case kindBool:
 		return a.value == b.value
-	case sentDouble:
-		pool := t.pools[sentDouble]
+	case kindDouble:
+		pool := t.pools[kindDouble]
 		return sameDouble(pool.value(a.value), pool.value(b.value))
 	default:
 		return a.value == b.value || !t.byKind[kind].coded() && bytes.Equal(t.pools[kind].value(a.value), t.pools[kind].value(b.value))

@@ -51,25 +51,25 @@ type anyValue struct {
 func readAny(b []byte, lost *Lost) (anyValue, error) {
 	var v anyValue
 	if len(b) >= 2 && b[0] == byte(anyString) && int(b[1]) == len(b)-2 && b[1] < 0x80 { // most are
-		return anyValue{kind: sentStr, bytes: b[2:]}, nil
+		return anyValue{kind: kindStr, bytes: b[2:]}, nil
 	}
 	c := wire.NewCursor(b)
 	for c.Next() {
 		switch c.Tag() {
 		case anyString:
-			v = anyValue{kind: sentStr, bytes: c.Bytes()}
+			v = anyValue{kind: kindStr, bytes: c.Bytes()}
 		case anyBool:
-			v = anyValue{kind: sentBool, num: c.Varint()}
+			v = anyValue{kind: kindBool, num: c.Varint()}
 		case anyInt:
-			v = anyValue{kind: sentInt, num: c.Varint()}
+			v = anyValue{kind: kindInt, num: c.Varint()}
 		case anyDouble:
-			v = anyValue{kind: sentDouble, num: c.Fixed64()}
+			v = anyValue{kind: kindDouble, num: c.Fixed64()}
 		case anyArray:
-			v = anyValue{kind: sentSlice, bytes: v.joined(sentSlice, c.Bytes())}
+			v = anyValue{kind: kindSlice, bytes: v.joined(kindSlice, c.Bytes())}
 		case anyKvlist:
-			v = anyValue{kind: sentMap, bytes: v.joined(sentMap, c.Bytes())}
+			v = anyValue{kind: kindMap, bytes: v.joined(kindMap, c.Bytes())}
 		case anyBytes:
-			v = anyValue{kind: sentBytes, bytes: c.Bytes()}
+			v = anyValue{kind: kindBytes, bytes: c.Bytes()}
 		default:
 			lost.UnknownFields++
 		}
@@ -145,26 +145,26 @@ func (w *cborWriter) head(major byte, n uint64) {
 
 func (w *cborWriter) value(v anyValue, depth int) error {
 	switch v.kind {
-	case sentStr:
+	case kindStr:
 		if !utf8.Valid(v.bytes) {
 			return errNotUTF8
 		}
 		w.head(outCBORText, uint64(len(v.bytes)))
 		w.b = append(w.b, v.bytes...)
-	case sentBytes:
+	case kindBytes:
 		w.head(outCBORBytes, uint64(len(v.bytes)))
 		w.b = append(w.b, v.bytes...)
-	case sentInt:
+	case kindInt:
 		if n := int64(v.num); n < 0 {
 			w.head(outCBORNeg, uint64(^n))
 		} else {
 			w.head(outCBORUint, v.num)
 		}
-	case sentDouble:
+	case kindDouble:
 		w.b = binary.BigEndian.AppendUint64(append(w.b, outCBORDouble), v.num)
-	case sentBool:
+	case kindBool:
 		w.b = append(w.b, map[bool]byte{false: outCBORFalse, true: outCBORTrue}[v.num != 0])
-	case sentSlice, sentMap:
+	case kindSlice, kindMap:
 		return w.nested(v, depth)
 	default:
 		w.b = append(w.b, outCBORNull)
@@ -178,7 +178,7 @@ func (w *cborWriter) nested(v anyValue, depth int) error {
 		w.b = append(w.b, outCBORNull)
 		return nil
 	}
-	if v.kind == sentSlice {
+	if v.kind == kindSlice {
 		return under("array_value", w.array(v.bytes, depth))
 	}
 	return under("kvlist_value", w.kvlist(v.bytes, depth))

@@ -11,7 +11,7 @@ import (
 type exemplarRow struct {
 	parent, own     uint32
 	attrs           bool
-	member          uint8 // sentInt, sentDouble, or sentEmpty for none
+	member          uint8 // kindInt, kindDouble, or kindEmpty for none
 	value, time     uint64
 	spanID, traceID []byte
 }
@@ -48,9 +48,9 @@ func (t *exemplarTable) add(point uint32, b []byte) error {
 		case fixedTag(2):
 			r.time = c.Fixed64()
 		case fixedTag(3):
-			r.member, r.value = sentDouble, c.Fixed64()
+			r.member, r.value = kindDouble, c.Fixed64()
 		case fixedTag(6):
-			r.member, r.value = sentInt, c.Fixed64()
+			r.member, r.value = kindInt, c.Fixed64()
 		case wire.Tag(4, wire.Bytes):
 			r.spanID = c.Bytes()
 		case wire.Tag(5, wire.Bytes):
@@ -65,7 +65,7 @@ func (t *exemplarTable) add(point uint32, b []byte) error {
 		}
 	}
 	r.attrs = attrs > 0
-	if r.member == sentEmpty {
+	if r.member == kindEmpty {
 		t.none++
 	}
 	t.all = append(t.all, r)
@@ -107,9 +107,9 @@ func (t *exemplarTable) emit(row int) {
 	t.e.id(t.spanID, row, r.spanID)
 	t.e.id(t.traceID, row, r.traceID)
 	switch r.member {
-	case sentInt:
+	case kindInt:
 		t.whole.u64(row, r.value)
-	case sentDouble:
+	case kindDouble:
 		t.double.u64(row, r.value)
 	}
 }
@@ -119,8 +119,8 @@ func (r *exemplarRow) same(last *exemplarRow) bool {
 	switch {
 	case r.member != last.member:
 		return false
-	case r.member == sentDouble:
+	case r.member == kindDouble:
 		return math.Float64frombits(r.value) == math.Float64frombits(last.value)
 	}
-	return r.member == sentEmpty || r.value == last.value
+	return r.member == kindEmpty || r.value == last.value
 }

@@ -112,7 +112,7 @@ func (t *logTables) put(row int, f *logFields) error {
 	if err == nil {
 		err = t.value.put(row, v) // the kind also where there is no body: it is required
 	}
-	if err == nil && v.kind != sentEmpty {
+	if err == nil && v.kind != kindEmpty {
 		t.body.mark(row)
 	}
 	return under("body", err)

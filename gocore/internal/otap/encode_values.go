@@ -13,8 +13,8 @@ func newValueCols(lost *Lost) valueCols {
 		double: plainCol("double", tF64), bool: plainCol("bool", tBool), bytes: dictCol("bytes", tBinary, index16),
 		ser: dictCol("ser", tBinary, index16), cbor: cborWriter{lost: lost},
 	}
-	v.byKind = [sentKinds]*emitCol{sentStr: v.str, sentInt: v.int, sentDouble: v.double, sentBool: v.bool, sentBytes: v.bytes,
-		sentMap: v.ser, sentSlice: v.ser}
+	v.byKind = [sentKinds]*emitCol{kindStr: v.str, kindInt: v.int, kindDouble: v.double, kindBool: v.bool, kindBytes: v.bytes,
+		kindMap: v.ser, kindSlice: v.ser}
 	return v
 }
 
@@ -33,17 +33,17 @@ func (v *valueCols) serial(value anyValue) ([]byte, error) {
 func (v *valueCols) put(row int, value anyValue) error {
 	v.kind.u8(row, value.kind)
 	switch value.kind {
-	case sentStr:
+	case kindStr:
 		return required(v.str, row, value.bytes)
-	case sentInt:
+	case kindInt:
 		v.int.u64(row, value.num)
-	case sentDouble:
+	case kindDouble:
 		v.double.u64(row, value.num)
-	case sentBool:
+	case kindBool:
 		v.bool.bool(row, value.num != 0)
-	case sentBytes:
+	case kindBytes:
 		v.bytes.raw(row, value.bytes)
-	case sentMap, sentSlice:
+	case kindMap, kindSlice:
 		b, err := v.serial(value)
 		if err != nil {
 			return err
