@@ -86,7 +86,7 @@ func (in *inflater) message(head, body []byte, at int) error {
 	copied := in.out[place:from]
 	vtable := at - f.int(at)
 	binary.LittleEndian.PutUint16(copied[vtable+4+2*3:], 0) // field 3 is the compression
-	if length := f.field(f.table(0), 3); length != 0 { // absent where no buffer has anything
+	if length := f.field(f.table(0), 3); length != 0 {      // absent where no buffer has anything
 		binary.LittleEndian.PutUint64(copied[length:], uint64(len(in.out)-from))
 	}
 	return nil
