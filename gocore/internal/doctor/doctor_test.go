@@ -38,7 +38,8 @@ var quiet = slog.New(slog.DiscardHandler)
 func settings() config.Config {
 	c := config.Default()
 	c.OutputDir, c.WriteIntervalSecs = "/out", 3600
-	c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Health.Enabled, c.Metrics.Enabled = false, false, false, false
+	c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Arrow.Enabled = false, false, false
+	c.Health.Enabled, c.Metrics.Enabled = false, false
 	c.Queue.MaxBytes = 1 << 20
 	return c
 }

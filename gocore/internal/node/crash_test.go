@@ -26,7 +26,8 @@ import (
 func crashConfig(durability string) config.Config {
 	c := config.Default()
 	c.OutputDir, c.Durability, c.WriteIntervalSecs = "/out", durability, 3600
-	c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Health.Enabled, c.Metrics.Enabled = false, false, false, false
+	c.OTLPGRPC.Enabled, c.OTLPHTTP.Enabled, c.Arrow.Enabled = false, false, false
+	c.Health.Enabled, c.Metrics.Enabled = false, false
 	c.Queue.MaxBytes = 1 << 20
 	return c
 }

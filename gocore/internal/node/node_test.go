@@ -26,6 +26,7 @@ func settings(t *testing.T) config.Config {
 	c := config.Default()
 	c.OutputDir, c.WriteIntervalSecs = t.TempDir(), 3600
 	c.OTLPGRPC.Endpoint.Endpoint, c.OTLPHTTP.Endpoint.Endpoint = "127.0.0.1:0", "127.0.0.1:0"
+	c.Arrow.Endpoint.Endpoint = "127.0.0.1:0"
 	c.Health.Enabled, c.Metrics.Enabled = false, false
 	return c
 }

@@ -49,6 +49,7 @@ type Consumer struct {
 	readers [payloadTypes][]*reader // the one used last stands last
 	forgot  bool
 	lost    bool
+	packed  inflater
 	d       decoder
 }
 
@@ -78,6 +79,7 @@ func (c *Consumer) Close() {
 	}
 	c.readers = [payloadTypes][]*reader{}
 	c.d.shrink(0)
+	c.packed.close()
 	c.store.close()
 }
 
@@ -200,6 +202,14 @@ func (c *Consumer) read(p *payload) (record arrow.RecordBatch, err error) {
 			err = invalid(p.table.String(), err)
 		}
 	}()
+	if p.packed {
+		if p.record, err = c.packed.payload(p.record, c.limits.BatchBytes); err != nil {
+			return nil, err
+		}
+		defer c.packed.shrink()
+		c.store.take(len(p.record))
+		defer c.store.give(len(p.record))
+	}
 	r, err := c.reader(p)
 	if err != nil || !p.batch {
 		return nil, err

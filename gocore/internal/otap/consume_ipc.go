@@ -45,6 +45,7 @@ type outline struct {
 	schema     bool  // it begins a stream
 	dictionary bool  // it adds to or replaces dictionaries
 	batch      bool  // it has a record batch
+	packed     bool  // by zstd
 	largest    int64 // bytes that all of it takes when it is inflated
 }
 
@@ -114,6 +115,7 @@ func (o *outline) add(kind byte, head, body []byte) error {
 	}
 	packed := f.field(at, 3) != 0
 	zstdPacked := packed && f.byte(f.field(f.table(f.field(at, 3)), 0)) == 1
+	o.packed = o.packed || zstdPacked
 	rows := f.word(f.field(at, 0))
 	o.grow(rows, rowBytes)
 	for _, node := range f.structs(f.field(at, 1)) {

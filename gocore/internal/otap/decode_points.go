@@ -28,6 +28,7 @@ func (d *decoder) buckets(c *columns, name string) buckets {
 type quantiles struct {
 	valid           bits
 	offsets         []int32
+	items           int // of all rows; quantile and value may both be missing, where all are 0
 	quantile, value numbers
 }
 
@@ -45,18 +46,18 @@ func (d *decoder) quantiles(c *columns) quantiles {
 	holder := &columns{of: c.of, fields: []arrow.Field{{Name: "quantile"}}, arrays: []arrow.Array{item}, rows: item.Len()}
 	inner := d.group(holder, "quantile")
 	return quantiles{
-		valid: validity(list), offsets: list.Offsets(),
+		valid: validity(list), offsets: list.Offsets(), items: item.Len(),
 		quantile: d.numbers(inner, "quantile", doubles), value: d.numbers(inner, "value", doubles),
 	}
 }
 
-// of gives a row's first item and the one behind its last. They may be anything: at takes any.
+// of gives a row's first item and the one behind its last.
 func (q *quantiles) of(row int) (from, to int) {
 	if q.offsets == nil || !q.valid.at(row) {
 		return 0, 0
 	}
 	from, to = int(q.offsets[row]), int(q.offsets[row+1])
-	if most := max(len(q.quantile.v), len(q.value.v)); from < 0 || from > to || to > most {
+	if from < 0 || from > to || to > q.items {
 		panic(errBodies)
 	}
 	return from, to

@@ -239,3 +239,39 @@ func TestBrokenMessages(t *testing.T) {
 		t.Error("names of payload types")
 	}
 }
+
+// TestStore: what arrow-go gives back is given back.
+func TestStore(t *testing.T) {
+	budget := &purse{limit: 100}
+	s := store{limit: 90, budget: budget}
+	b := s.Allocate(40)
+	b = s.Reallocate(70, b)
+	b = s.Reallocate(30, b)
+	if budget.held != 30 || s.held != 30 || len(b) != 30 {
+		t.Errorf("%d held, %d by the store", budget.held, s.held)
+	}
+	for name, size := range map[string]int{"over the stream's limit": 61, "impossible": -1} {
+		if !panicsAtAll(func() { s.Allocate(size) }) || fault.KindOf(s.err) != fault.TooLarge {
+			t.Errorf("%s: %v", name, s.err)
+		}
+	}
+	s.limit = 1000
+	if !panicsAtAll(func() { s.Reallocate(120, b) }) || fault.KindOf(s.err) != fault.Overloaded {
+		t.Errorf("over the budget: %v", s.err)
+	}
+	s.Free(b)
+	if budget.held != 0 {
+		t.Errorf("%d held", budget.held)
+	}
+	s.Allocate(10)
+	s.close()
+	if budget.held != 0 {
+		t.Errorf("%d held after close", budget.held)
+	}
+}
+
+func panicsAtAll(f func()) (panicked bool) {
+	defer func() { panicked = recover() != nil }()
+	f()
+	return false
+}

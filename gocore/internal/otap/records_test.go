@@ -178,6 +178,15 @@ func TestMetricMetadata(t *testing.T) {
 	  metrics { name: "empty" gauge {} } metrics { name: "no data" } } }`)
 }
 
+// TestQuantilesOfZero: a column of zeros is none at all to the Go producer, and items are left of both.
+func TestQuantilesOfZero(t *testing.T) {
+	expect(t, testConsumer(t, otlp.Metrics), message(t, 1,
+		part{UnivariateMetrics, []arrow.Field{column("id", u16), column("metric_type", u8)}, `[{"id":0,"metric_type":5}]`},
+		part{SummaryPoints, []arrow.Field{column("parent_id", u16), column("quantile", arrow.ListOf(arrow.StructOf(column("other", u8))))},
+			`[{"parent_id":0,"quantile":[{"other":null},{"other":1}]}]`},
+	), `resource_metrics { resource {} scope_metrics { scope {} metrics { summary { data_points { quantile_values {} quantile_values {} } } } } }`)
+}
+
 // TestNothingToSay: a batch without rows is a request without items.
 func TestNothingToSay(t *testing.T) {
 	fields := []arrow.Field{column("name", utf8Type)}
