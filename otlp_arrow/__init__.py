@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._convert import Converted, convert
     from .errors import (
         ClosedError,
         ConfigError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ClosedError",
     "ConfigError",
+    "Converted",
     "DeadlineError",
     "Endpoints",
     "ForkedError",
@@ -37,6 +39,7 @@ __all__ = [
     "OverloadedError",
     "TooLargeError",
     "__version__",
+    "convert",
     "empty_table",
     "read_logs",
     "read_metrics",
@@ -44,6 +47,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    **dict.fromkeys(("Converted", "convert"), "._convert"),
     **dict.fromkeys(("Endpoints", "OtlpLibrary"), ".library"),
     **dict.fromkeys(("empty_table", "read_logs", "read_metrics", "read_traces"), ".tables"),
 }

@@ -91,6 +91,22 @@ def _ask(function: str, document: bytes) -> dict[str, Any]:
         call.release()
 
 
+def convert(request: bytes, progress: Callable[[int, int], bool]) -> dict[str, Any]:
+    """What a conversion did, see oa_convert; progress(done, total) in bytes returns whether to go on."""
+
+    def report(_: object, done: int, total: int) -> int:
+        return 0 if progress(done, total) else 1
+
+    call, callback = NativeCall(), _abi.PROGRESS(report)
+    try:
+        call.check("oa_convert", request, len(request), callback, None, ctypes.byref(call.out))
+        result = call.json()
+        assert isinstance(result, dict)
+        return result
+    finally:
+        call.release()
+
+
 def empty_stream(signal: str, handle: int = 0) -> bytes:
     """An Arrow IPC stream without batches that has the signal's schema; 0 is no node, so nothing promoted."""
     call, number = NativeCall(), _abi.SIGNALS[signal]

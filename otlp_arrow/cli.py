@@ -1,4 +1,4 @@
-"""The command otlp-arrow: serve, validate, print-config, doctor, compact.
+"""The command otlp-arrow: serve, validate, print-config, doctor, compact, convert.
 
 Exit codes: 0 done, 1 failed (a full disk, problems that doctor leaves), 2 a bad command line or
 configuration, a port in use included.
@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ from . import config
 from .errors import ConfigError, OtlpArrowError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TextIO
 
     from .library import OtlpLibrary
 
@@ -87,6 +89,26 @@ def _parser() -> argparse.ArgumentParser:
     compact.add_argument("--min-batches", type=int, default=0, help="leave files with fewer alone (8)")
     compact.add_argument("--json", action="store_true", help="print the report as JSON")
     compact.set_defaults(run=_maintain, command="compact", config=None, repair=False)
+
+    convert = commands.add_parser(
+        "convert",
+        help="OTLP JSON, OTLP protobuf, Arrow and Parquet into one another",
+        epilog="Formats are guessed from names and content: otlp_json, otlp_proto (a length of four bytes "
+        "in front of each message, as the Collector's file exporter writes), otlp_proto_varint, "
+        "otlp_proto_message, arrow, parquet. JSON and protobuf are compressed when DST ends in .gz or .zst.",
+    )
+    convert.add_argument("src", metavar="SRC")
+    convert.add_argument("dst", metavar="DST")
+    convert.add_argument("--from", dest="source_format", metavar="FORMAT", help="format of SRC")
+    convert.add_argument("--to", dest="format", metavar="FORMAT", help="format of DST")
+    convert.add_argument("--signal", choices=("traces", "metrics", "logs"), help="the only one to take")
+    convert.add_argument("--force", action="store_true", help="replace DST")
+    convert.add_argument("--compression", metavar="lz4|zstd|none", help="of Arrow and Parquet")
+    convert.add_argument(
+        "--promote", metavar="NAME,...", action="append", default=[], help="as files.promote"
+    )
+    convert.add_argument("--max-message-bytes", type=int, help="largest message, 67108864 if not given")
+    convert.set_defaults(run=_convert)
     return parser
 
 
@@ -187,6 +209,54 @@ def _maintain(options: argparse.Namespace) -> int:
     else:
         print(outcome["text"], end="")
     return 0 if outcome["ok"] else 1
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from ._convert import convert
+
+    promote = [name for names in options.promote for name in names.split(",")]
+    with _bar(sys.stderr) as show:
+        done = convert(
+            options.src,
+            options.dst,
+            source_format=options.source_format,
+            format=options.format,
+            signal=options.signal,
+            compression=options.compression,
+            promote=promote,
+            force=options.force,
+            max_message_bytes=options.max_message_bytes,
+            progress=show,
+        )
+    print(
+        f"{done.source_format} -> {done.format}: {done.messages} messages of {done.signal}, "
+        f"{done.skipped} of other signals skipped, {done.bytes_read} -> {done.bytes_written} bytes"
+    )
+    return 0
+
+
+PATIENCE = 2.0  # seconds that a conversion takes without a bar
+BAR = 30  # characters
+
+
+@contextlib.contextmanager
+def _bar(out: TextIO) -> Iterator[Callable[[int, int], None]]:
+    """Shows how far something long is, in a line that goes at the end; only on a terminal."""
+    begun, terminal, drawn = time.monotonic(), out.isatty(), False
+
+    def show(done: int, total: int) -> None:
+        nonlocal drawn
+        if not terminal or total <= 0 or time.monotonic() - begun < PATIENCE:
+            return
+        filled, drawn = BAR * done // total, True
+        line = f"[{'#' * filled}{'.' * (BAR - filled)}] {100 * done // total:3} % of {total // 10**6} MB"
+        print(f"\r{line}", end="", file=out, flush=True)
+
+    try:
+        yield show
+    finally:
+        if drawn:
+            print("\r\x1b[K", end="", file=out, flush=True)
 
 
 def _interruptible(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ TYPES = {
     "char **": ctypes.POINTER(ctypes.c_void_p),
     "uint8_t **": ctypes.POINTER(ctypes.c_void_p),
     "uint64_t *": ctypes.POINTER(ctypes.c_uint64),
+    "OaProgress": _abi.PROGRESS,
     "OaError *": ctypes.POINTER(_abi.OaError),
 }
 
@@ -133,6 +134,8 @@ HUGE = 2**64 - 1
         ("oa_files", (HANDLE, 0, 1000, None), "json is NULL"),
         ("oa_log_next", (HANDLE, 0, None), "json is NULL"),
         ("oa_maintain", (b"{}", 2, None), "json is NULL"),
+        ("oa_convert", (b"{}", 2, _abi.PROGRESS(), None, None), "json is NULL"),
+        ("oa_convert", (None, 2, _abi.PROGRESS(), None, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_maintain", (None, 2, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_schema", (0, 0, None, ctypes.byref(NUMBER)), "ipc is NULL"),
         ("oa_schema", (0, 0, ctypes.byref(TEXT), None), "length is NULL"),

@@ -41,6 +41,13 @@ def test_forwarding(repository, tmp_path):
     assert sorted(read_logs(tmp_path / "edge")["body"].to_pylist()) == ["message 0", "message 1", "message 2"]
 
 
+def test_conversion(repository, tmp_path):
+    out = run(repository / "examples" / "convert.py", tmp_path, cwd=tmp_path)
+    assert "3 messages of traces" in out
+    assert "'http_route': '/orders', 'duration_nano': 250000000" in out
+    assert "3 spans came back" in out
+
+
 def test_python_of_the_readme(readme, tmp_path):
     (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
     assert "'name': 'POST /orders'" in run("-c", code, cwd=tmp_path)

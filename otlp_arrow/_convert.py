@@ -1,0 +1,123 @@
+"""Conversion of files between OTLP JSON, OTLP protobuf, Arrow and Parquet.
+
+The work is done in the native library on a thread of its own, so that Ctrl-C ends it; then, and after any
+error, no output is left. Calls share nothing and may run at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ._handle import SLICE
+from ._handle import convert as _convert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Format = Literal[
+    "otlp_json", "otlp_proto", "otlp_proto_varint", "otlp_proto_message", "arrow", "parquet", "otap"
+]
+Signal = Literal["traces", "metrics", "logs"]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a conversion did."""
+
+    source_format: str
+    format: str
+    signal: str  # "" where the source had nothing
+    messages: int
+    skipped: int  # messages of other signals
+    bytes_read: int
+    bytes_written: int
+
+
+def convert(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
+    *,
+    source_format: Format | None = None,
+    format: Format | None = None,
+    signal: Signal | None = None,
+    compression: Literal["lz4", "zstd", "none"] | None = None,
+    promote: Iterable[str] = (),
+    force: bool = False,
+    max_message_bytes: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Converted:
+    """Turns a file into one of another format, which appears whole or not at all.
+
+    Formats that are not given are guessed from the names and the content of src. signal is needed where src
+    does not tell it (protobuf whose name names none), and picks one of a file with several. compression is
+    for Arrow and Parquet; JSON and protobuf are compressed when dst ends in .gz or .zst. promote adds columns
+    to tables, as the setting files.promote does. progress(done, total) is called in another thread, at most
+    ten times a second, with bytes of src; what it raises ends the conversion and is raised here.
+
+    Raises ConfigError for what cannot be done (also when dst is there and force is not given),
+    InvalidDataError with file and place for a damaged src, TooLargeError, IoError.
+    """
+    request = {
+        "src": os.path.abspath(os.fspath(src)),
+        "dst": os.path.abspath(os.fspath(dst)),
+        "from": source_format or "",
+        "to": format or "",
+        "signal": signal or "",
+        "compression": compression or "",
+        "promote": [promote] if isinstance(promote, str) else list(promote),
+        "force": force,
+        "max_message_bytes": max_message_bytes or 0,
+    }
+    done = _Work(json.dumps(request).encode(), progress).run()
+    return Converted(
+        source_format=str(done["from"]),
+        format=str(done["to"]),
+        signal=str(done["signal"]),
+        messages=int(str(done["messages"])),
+        skipped=int(str(done["skipped"])),
+        bytes_read=int(str(done["bytes_read"])),
+        bytes_written=int(str(done["bytes_written"])),
+    )
+
+
+class _Work:
+    """A conversion on a thread, so that the caller's can be interrupted."""
+
+    def __init__(self, request: bytes, progress: Callable[[int, int], object] | None) -> None:
+        self._request, self._progress = request, progress
+        self._stopped = threading.Event()
+        self._result: dict[str, object] | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> dict[str, object]:
+        thread = threading.Thread(target=self._convert, name="otlp-arrow-convert", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(SLICE)
+        except BaseException:
+            self._stopped.set()
+            thread.join()
+            raise
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    def _convert(self) -> None:
+        try:
+            self._result = _convert(self._request, self._tell)
+        except BaseException as error:
+            self._error = self._error or error
+
+    def _tell(self, done: int, total: int) -> bool:
+        if self._progress is not None and self._error is None:
+            try:
+                self._progress(done, total)
+            except BaseException as error:
+                self._error = error
+        return self._error is None and not self._stopped.is_set()
