@@ -81,7 +81,7 @@ step_lint() {
 
 step_go() {
 	say go test
-	go test -race -tags "$tags" -covermode=atomic -coverpkg=./gocore/... -coverprofile="$tmp/go.cover" -json ./... \
+	go test -race -timeout 20m -tags "$tags" -covermode=atomic -coverpkg=./gocore/... -coverprofile="$tmp/go.cover" -json ./... \
 		>"$tmp/go.json" || { grep -h '"Action":"output"' "$tmp/go.json" | print_output; fail "go test"; }
 	print_output <"$tmp/go.json" | grep -E '^(ok|FAIL|---|panic|\?)' | grep -v '^--- PASS' || true
 	counts+=("go test: $(count pass) passed, $(count skip) skipped, $(count fail) failed")

@@ -90,7 +90,8 @@ func framing(head []byte) Format {
 	case len(head) >= 4 && isFrame(head):
 		return Proto
 	}
-	if _, n := binary.Uvarint(head); n > 0 && (len(head) == n || head[n] == onlyTag) {
+	head = bytes.TrimLeft(head, "\x00") // messages without anything
+	if _, n := binary.Uvarint(head); len(head) == 0 || n > 0 && (len(head) == n || head[n] == onlyTag) {
 		return ProtoVarint
 	}
 	return ""

@@ -136,6 +136,8 @@ func TestBuffersOfEveryKind(t *testing.T) {
 			{"noise", noise, 8*n + 4096},
 			{"half noise", mixed, 4*n + 64<<10}, // of the lz4 frame's blocks one is stored
 			{"short", []int64{0}, 4096},
+			{"blocks of 256 KiB", mixed[n/2-100 : n/2+20_000], 16 << 10},
+			{"blocks of 1 MiB", mixed[n/2-100 : n/2+100_000], 16 << 10},
 		} {
 			batch := numbers(t, c.values)
 			e, err := newEncoder(compression, batch.Schema())

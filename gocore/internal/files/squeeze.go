@@ -88,22 +88,38 @@ func allZero(b []byte) bool {
 }
 
 // lz4Frames makes LZ4 frames straight from and to memory, without checksums: lz4.Writer copies
-// what it is given, and Arrow's messages have none in either form.
+// what it is given, and Arrow's messages have none in either form. The frame tells the smallest
+// blocks that the buffer fits in, since readers make room for one.
 //
 //	│ magic, descriptor: 7 bytes │ size │ block of up to 4 MiB │ ... │ 0 │    a size with the top bit
 //	                                                                         set: not compressed
 type lz4Frames struct{ compressor lz4.Compressor }
 
 const (
-	// Magic number, version 1 with independent blocks (0x60), 4 MiB blocks (0x70), their checksum.
-	lz4Head      = "\x04\x22\x4d\x18\x60\x70\x73"
+	// Magic number, version 1 with independent blocks.
+	lz4Head      = "\x04\x22\x4d\x18\x60"
 	lz4Block     = 4 << 20
 	lz4Stored    = 1 << 31
 	lz4SizeBytes = 4
 )
 
+// lz4Sizes are how a frame tells its block size, with the descriptor's checksum.
+var lz4Sizes = []struct {
+	size int
+	tail string
+}{{64 << 10, "\x40\x82"}, {256 << 10, "\x50\xfb"}, {1 << 20, "\x60\x51"}, {lz4Block, "\x70\x73"}}
+
+func lz4Tail(length int) string {
+	for _, one := range lz4Sizes {
+		if length <= one.size {
+			return one.tail
+		}
+	}
+	return lz4Sizes[len(lz4Sizes)-1].tail
+}
+
 func (z *lz4Frames) append(to, from []byte) ([]byte, error) {
-	to = append(to, lz4Head...)
+	to = append(append(to, lz4Head...), lz4Tail(len(from))...)
 	for len(from) > 0 {
 		block := from[:min(len(from), lz4Block)]
 		from = from[len(block):]
