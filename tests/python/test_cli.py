@@ -53,6 +53,7 @@ def test_flags_become_assignments_in_their_order(core, capsys):
         'log.format="json"',
         "a.c=x=y",
         'a.d=["http"]',
+        "arrow.enabled=false",
         "health.enabled=false",
         "metrics.enabled=true",
         'metrics.endpoint=":2"',
@@ -126,6 +127,7 @@ def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
         "endpoints": {
             "otlp_grpc": "127.0.0.1:4317",
             "otlp_http": None,
+            "arrow": None,
             "health": "127.0.0.1:13133",
             "metrics": None,
         },
