@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	flatbuffers "github.com/google/flatbuffers/go"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flatbuf"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
 
@@ -102,18 +103,18 @@ func (e *encoder) message(head []byte) {
 
 // dictionaryIDs are those that a schema's head gives to the dictionaries of its fields.
 func dictionaryIDs(head []byte) []int64 {
-	f := &flat{bytes: head}
-	header := f.table(f.field(f.table(0), 2))
-	return f.dictionaries(f.tables(f.field(header, 1)))
+	f := flatbuf.New(head)
+	header := f.Table(f.Field(f.Root(), 2))
+	return dictionariesOf(f, f.Tables(f.Field(header, 1)))
 }
 
-func (f *flat) dictionaries(fields []int) (ids []int64) {
+func dictionariesOf(f *flatbuf.Reader, fields []int) (ids []int64) {
 	for _, field := range fields {
-		if at := f.field(field, 4); at != 0 {
-			ids = append(ids, int64(f.word(f.field(f.table(at), 0))))
+		if at := f.Field(field, 4); at != 0 {
+			ids = append(ids, int64(f.Word(f.Field(f.Table(at), 0))))
 			continue // it has no children
 		}
-		ids = append(ids, f.dictionaries(f.tables(f.field(field, 5)))...)
+		ids = append(ids, dictionariesOf(f, f.Tables(f.Field(field, 5)))...)
 	}
 	return ids
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flatbuf"
 )
 
 // arrow-go makes a decoder for each message and inflates a buffer at a time through a stream;
@@ -52,12 +54,12 @@ func packedBatch(kind byte, head []byte) int {
 	if kind == messageSchema {
 		return 0
 	}
-	f := &flat{bytes: head}
-	at := f.table(f.field(f.table(0), 2))
+	f := flatbuf.New(head)
+	at := f.Table(f.Field(f.Root(), 2))
 	if kind == messageDictionary {
-		at = f.table(f.field(at, 1))
+		at = f.Table(f.Field(at, 1))
 	}
-	if codec := f.field(at, 3); codec == 0 || f.byte(f.field(f.table(codec), 0)) != 1 {
+	if codec := f.Field(at, 3); codec == 0 || f.Byte(f.Field(f.Table(codec), 0)) != 1 {
 		return 0
 	}
 	return at
@@ -71,9 +73,9 @@ func (in *inflater) message(head, body []byte, at int) error {
 	place := len(in.out)
 	in.out = append(in.out, head...)
 	from := len(in.out)
-	f := &flat{bytes: head}
-	for _, buffer := range f.structs(f.field(at, 2)) {
-		offset, size := f.word(buffer), f.word(buffer+8)
+	f := flatbuf.New(head)
+	for _, buffer := range f.Structs(f.Field(at, 2)) {
+		offset, size := f.Word(buffer), f.Word(buffer+8)
 		begin := len(in.out)
 		if err := in.buffer(body[offset : offset+size]); err != nil {
 			return err
@@ -84,9 +86,9 @@ func (in *inflater) message(head, body []byte, at int) error {
 		binary.LittleEndian.PutUint64(in.out[place+buffer+8:], uint64(length))
 	}
 	copied := in.out[place:from]
-	vtable := at - f.int(at)
+	vtable := f.VTable(at)
 	binary.LittleEndian.PutUint16(copied[vtable+4+2*3:], 0) // field 3 is the compression
-	if length := f.field(f.table(0), 3); length != 0 {      // absent where no buffer has anything
+	if length := f.Field(f.Root(), 3); length != 0 {        // absent where no buffer has anything
 		binary.LittleEndian.PutUint64(copied[length:], uint64(len(in.out)-from))
 	}
 	return nil

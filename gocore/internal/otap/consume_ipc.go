@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flatbuf"
 )
 
 // A payload is a piece of an Arrow IPC stream:
@@ -60,7 +62,7 @@ func survey(payload []byte) (o outline, err error) {
 			return o, nil
 		case kind == messageSchema && first:
 			o.schema = true
-			if !soundSchema(head) {
+			if !flatbuf.SoundSchema(head, maxFields, maxDepth) {
 				return o, errSchema
 			}
 		case kind == messageDictionary, kind == messageBatch:
@@ -96,11 +98,11 @@ func cut(b []byte) (kind byte, head, body, rest []byte, err error) {
 		return 0, nil, nil, nil, errMessage
 	}
 	head, b = b[:n], b[n:]
-	f := &flat{bytes: head}
-	root := f.table(0)
-	kind = f.byte(f.field(root, 1))
-	size := int64(f.word(f.field(root, 3)))
-	if f.bad || kind == 0 || size < 0 || size > int64(len(b)) {
+	f := flatbuf.New(head)
+	root := f.Root()
+	kind = f.Byte(f.Field(root, 1))
+	size := int64(f.Word(f.Field(root, 3)))
+	if f.Bad() || kind == 0 || size < 0 || size > int64(len(b)) {
 		return 0, nil, nil, nil, errMessage
 	}
 	return kind, head, b[:size], b[size:], nil
@@ -108,21 +110,21 @@ func cut(b []byte) (kind byte, head, body, rest []byte, err error) {
 
 // add looks at a record batch, or the one that is a dictionary's values.
 func (o *outline) add(kind byte, head, body []byte) error {
-	f := &flat{bytes: head}
-	at := f.table(f.field(f.table(0), 2))
+	f := flatbuf.New(head)
+	at := f.Table(f.Field(f.Root(), 2))
 	if kind == messageDictionary {
-		at = f.table(f.field(at, 1))
+		at = f.Table(f.Field(at, 1))
 	}
-	packed := f.field(at, 3) != 0
-	zstdPacked := packed && f.byte(f.field(f.table(f.field(at, 3)), 0)) == 1
+	packed := f.Field(at, 3) != 0
+	zstdPacked := packed && f.Byte(f.Field(f.Table(f.Field(at, 3)), 0)) == 1
 	o.packed = o.packed || zstdPacked
-	rows := f.word(f.field(at, 0))
+	rows := f.Word(f.Field(at, 0))
 	o.grow(rows, rowBytes)
-	for _, node := range f.structs(f.field(at, 1)) {
-		o.grow(f.word(node), rowBytes)
+	for _, node := range f.Structs(f.Field(at, 1)) {
+		o.grow(f.Word(node), rowBytes)
 	}
-	for _, buffer := range f.structs(f.field(at, 2)) {
-		offset, size := f.word(buffer), f.word(buffer+8)
+	for _, buffer := range f.Structs(f.Field(at, 2)) {
+		offset, size := f.Word(buffer), f.Word(buffer+8)
 		if end := offset + size; end < offset || end > uint64(len(body)) {
 			return errBodies
 		}
@@ -131,7 +133,7 @@ func (o *outline) add(kind byte, head, body []byte) error {
 			return err
 		}
 	}
-	if f.bad || int64(rows) < 0 {
+	if f.Bad() || int64(rows) < 0 {
 		return errBodies
 	}
 	return nil
@@ -173,113 +175,5 @@ func (o *outline) grow(n uint64, bytes int64) {
 	}
 	if o.largest += int64(n) * bytes; o.largest < 0 {
 		o.largest = math.MaxInt64
-	}
-}
-
-// soundSchema tells whether no vector in a schema's head is longer than there is room for, and
-// that its fields, some of which may be the same bytes many times, are not too many.
-func soundSchema(head []byte) bool {
-	f := &flat{bytes: head}
-	at := f.table(f.field(f.table(0), 2))
-	left := maxFields
-	f.tables(f.field(at, 2))
-	f.walk(f.tables(f.field(at, 1)), &left, maxDepth)
-	return !f.bad
-}
-
-// flat reads a flatbuffer, never beyond its end. Offset 0 stands for a field that is absent.
-type flat struct {
-	bytes []byte
-	bad   bool
-}
-
-var nothing [8]byte
-
-func (f *flat) at(offset, size int) []byte {
-	if offset < 0 || offset > len(f.bytes)-size {
-		f.bad = true
-		return nothing[:size]
-	}
-	return f.bytes[offset : offset+size]
-}
-
-func (f *flat) byte(offset int) byte {
-	if offset == 0 {
-		return 0
-	}
-	return f.at(offset, 1)[0]
-}
-
-func (f *flat) int(offset int) int { return int(int32(binary.LittleEndian.Uint32(f.at(offset, 4)))) }
-
-func (f *flat) word(offset int) uint64 {
-	if offset == 0 {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(f.at(offset, 8))
-}
-
-// table is where the table or vector is that a field refers to.
-func (f *flat) table(field int) int { return field + f.int(field) }
-
-// field is where the i-th field of a table lies, 0 where it is absent.
-func (f *flat) field(table, i int) int {
-	vtable := table - f.int(table)
-	size := int(binary.LittleEndian.Uint16(f.at(vtable, 2)))
-	if 4+2*i+2 > size {
-		return 0
-	}
-	offset := int(binary.LittleEndian.Uint16(f.at(vtable+4+2*i, 2)))
-	if offset == 0 {
-		return 0
-	}
-	return table + offset
-}
-
-// vector is where a vector's elements begin and how many of a size there are, if there is room.
-func (f *flat) vector(field, size int) (at, n int) {
-	if field == 0 {
-		return 0, 0
-	}
-	at = f.table(field)
-	n = f.int(at)
-	if n < 0 || n > (len(f.bytes)-at)/size {
-		f.bad = true
-		return 0, 0
-	}
-	return at + 4, n
-}
-
-// tables are those of a vector.
-func (f *flat) tables(field int) []int {
-	at, n := f.vector(field, 4)
-	all := make([]int, n)
-	for i := range all {
-		all[i] = f.table(at + 4*i)
-	}
-	return all
-}
-
-// structs are those of a vector, of two 64-bit numbers each.
-func (f *flat) structs(field int) []int {
-	at, n := f.vector(field, 16)
-	all := make([]int, n)
-	for i := range all {
-		all[i] = at + 16*i
-	}
-	return all
-}
-
-// walk looks at fields and at those below them.
-func (f *flat) walk(fields []int, left *int, depth int) {
-	for _, field := range fields {
-		if *left--; *left < 0 || depth == 0 {
-			f.bad = true
-		}
-		if f.bad {
-			return
-		}
-		f.tables(f.field(field, 6))
-		f.walk(f.tables(f.field(field, 5)), left, depth-1)
 	}
 }
