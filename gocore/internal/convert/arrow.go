@@ -7,7 +7,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
@@ -35,7 +34,7 @@ func readArrow(c *conversion) (source, error) {
 	}
 	section := io.NewSectionReader(c.in, 0, content.End())
 	reader, err := guarded(func() (*ipc.Reader, error) {
-		return ipc.NewReader(section, ipc.WithAllocator(thrift{memory.DefaultAllocator}))
+		return ipc.NewReader(section, ipc.WithAllocator(thrift))
 	})
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/file"
@@ -36,7 +35,7 @@ func readParquet(c *conversion) (source, error) {
 const readRows = 8 * bodyRows
 
 func (g *groups) open(c *conversion) (_ *rows, err error) {
-	mem := thrift{memory.DefaultAllocator}
+	mem := thrift
 	props := parquet.NewReaderProperties(mem)
 	props.BufferedStreamEnabled = true // pages, and not whole row groups, are in memory
 	if g.file, err = file.NewParquetReader(io.NewSectionReader(c.in, 0, c.in.size), file.WithReadProps(props)); err != nil {

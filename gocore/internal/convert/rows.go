@@ -5,11 +5,11 @@ import (
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/decode"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/encode"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
@@ -66,27 +66,8 @@ func guarded[T any](fn func() (T, error)) (v T, err error) {
 	return fn()
 }
 
-// thrift is memory for reading what may be damaged: a length that was made up is refused, and
-// not asked of the system, which would end the process.
-type thrift struct{ memory.Allocator }
-
-const maxBuffer = 1 << 30
-
-func (t thrift) Allocate(size int) []byte {
-	t.check(size)
-	return t.Allocator.Allocate(size)
-}
-
-func (t thrift) Reallocate(size int, b []byte) []byte {
-	t.check(size)
-	return t.Allocator.Reallocate(size, b)
-}
-
-func (thrift) check(size int) {
-	if size < 0 || size > maxBuffer {
-		panic("a buffer is said to be longer than 1 GiB")
-	}
-}
+// thrift bounds what is read of a file that may be damaged to 1 GiB a buffer.
+var thrift = files.Thrift{Most: 1 << 30}
 
 // tableSignal is the signal of a table, by its metadata or else by the columns that only one
 // signal has.

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
@@ -27,8 +26,8 @@ func TestSignalOfTables(t *testing.T) {
 
 // TestThrift: a length that was made up is an error, whoever asks for the memory.
 func TestThrift(t *testing.T) {
-	mem := thrift{memory.DefaultAllocator}
-	for _, size := range []int{-1, maxBuffer + 1} {
+	mem := thrift
+	for _, size := range []int{-1, thrift.Most + 1} {
 		for _, ask := range []func() ([]byte, error){
 			func() ([]byte, error) { return mem.Allocate(size), nil },
 			func() ([]byte, error) { return mem.Reallocate(size, nil), nil },

@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/encode"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
@@ -138,29 +137,6 @@ func outline(file io.ReaderAt, size int64) (*Content, error) {
 	}
 }
 
-// thrift is memory for reading what may be damaged: a length that was made up is refused, and
-// not asked of the system, which would end the process.
-type thrift struct{ memory.Allocator }
-
-const maxBuffer = 2 << 30 // Arrow's offsets have 31 bits
-
-func (t thrift) Allocate(size int) []byte {
-	t.check(size)
-	return t.Allocator.Allocate(size)
-}
-
-func (t thrift) Reallocate(size int, b []byte) []byte {
-	t.check(size)
-	return t.Allocator.Reallocate(size, b)
-}
-
-// check panics, for whom arrow-go or read recovers.
-func (thrift) check(size int) {
-	if size < 0 || size > maxBuffer {
-		panic("a buffer is said to be longer than 2 GiB")
-	}
-}
-
 func readSchema(file io.ReaderAt, end int64) (schema *arrow.Schema, err error) {
 	defer func() {
 		if cause := recover(); cause != nil { // arrow-go, on offsets beyond the head
@@ -199,7 +175,7 @@ func (c *Content) read(file io.ReaderAt, i int) (batch arrow.RecordBatch, err er
 	}()
 	b := c.Batches[i]
 	stream := io.MultiReader(io.NewSectionReader(file, 0, c.Begin), io.NewSectionReader(file, b.Offset, b.End-b.Offset))
-	reader, err := ipc.NewReader(stream, ipc.WithAllocator(thrift{memory.DefaultAllocator}))
+	reader, err := ipc.NewReader(stream, ipc.WithAllocator(Thrift{maxBuffer}))
 	if err != nil {
 		return nil, err
 	}

@@ -16,23 +16,26 @@ import (
 // A metric leaves most columns null, and so most bytes of a batch are zeros. What they become is
 // made once for each length that occurs in a batch.
 type squeezer struct {
-	compress func(to, from []byte) ([]byte, error) // nil: buffers are left as they are
+	compress compressor // nil: buffers are left as they are
 	zeros    map[int][]byte
 }
+
+// compressor appends a buffer in its compressed form.
+type compressor func(to, from []byte) ([]byte, error)
 
 // codec is how a compression of the configuration is told in a message, and done.
 type codec struct {
 	id  int8 // CompressionType in apache/arrow format/Message.fbs, -1 for none
-	new func() (func(to, from []byte) ([]byte, error), error)
+	new func() (compressor, error)
 }
 
 var codecs = map[string]codec{
-	"lz4":  {0, func() (func(to, from []byte) ([]byte, error), error) { return new(lz4Frames).append, nil }},
+	"lz4":  {0, func() (compressor, error) { return new(lz4Frames).append, nil }},
 	"zstd": {1, newZstd},
-	"none": {-1, func() (func(to, from []byte) ([]byte, error), error) { return nil, nil }},
+	"none": {-1, func() (compressor, error) { return nil, nil }},
 }
 
-func newZstd() (func(to, from []byte) ([]byte, error), error) {
+func newZstd() (compressor, error) {
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, err
