@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs"
@@ -96,18 +95,9 @@ func newGRPC(c Config, to target, config *tls.Config, h headers) (*grpcSender, e
 func (s *grpcSender) dial() (*grpc.ClientConn, error) { return grpc.NewClient(s.address, s.options...) }
 
 func (s *grpcSender) send(m *message) verdict {
-	ctx, cancel := context.WithTimeout(m.ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(s.headers.outgoing(m.ctx), s.timeout)
 	defer cancel()
-	if len(s.headers) > 0 {
-		pairs := metadata.MD{}
-		for _, h := range s.headers {
-			pairs.Set(h.lower, h.value())
-		}
-		ctx = metadata.NewOutgoingContext(ctx, pairs)
-	}
-	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
+	conn := s.connection()
 	var answer []byte
 	err := conn.Invoke(ctx, "/"+m.signal.GRPCService()+"/Export", m, &answer)
 	v := ofGRPC(err)
@@ -117,6 +107,12 @@ func (s *grpcSender) send(m *message) verdict {
 	}
 	s.note(v.hung)
 	return v
+}
+
+func (s *grpcSender) connection() *grpc.ClientConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
 }
 
 // note tries another connection when this one seems to be dead.

@@ -1,9 +1,12 @@
 package forward
 
 import (
+	"context"
 	"encoding/base64"
 	"sort"
 	"strings"
+
+	"google.golang.org/grpc/metadata"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
@@ -18,6 +21,18 @@ type headers []header
 
 func (h *headers) add(name string, value func() string) {
 	*h = append(*h, header{name, strings.ToLower(name), value})
+}
+
+// outgoing is a context for gRPC calls that carry the headers, as they are now.
+func (h headers) outgoing(ctx context.Context) context.Context {
+	if len(h) == 0 {
+		return ctx
+	}
+	pairs := metadata.MD{}
+	for _, one := range h {
+		pairs.Set(one.lower, one.value())
+	}
+	return metadata.NewOutgoingContext(ctx, pairs)
 }
 
 // open reads the values of a destination's headers, whose settings stand under key.

@@ -31,11 +31,11 @@ type otapSender struct {
 
 // otapLane is one signal's.
 type otapLane struct {
-	mu       sync.Mutex // guards what follows; held while a message is on its way
-	producer *otap.Producer
-	stream   *otapStream // nil: none is open
-	otlpTill time.Time   // until then the peer gets OTLP
-	told     bool        // what OTAP cannot carry was told
+	mu       sync.Mutex     // guards what follows; held while a message is on its way
+	stream   *otapStream    // nil: none is open
+	producer *otap.Producer // of the stream
+	otlpTill time.Time      // until then the peer gets OTLP
+	told     bool           // what OTAP cannot carry was told
 }
 
 func newOTAP(c Config, to target, config *tls.Config, h headers, log *slog.Logger, now func() time.Time) (*otapSender, error) {
@@ -43,14 +43,7 @@ func newOTAP(c Config, to target, config *tls.Config, h headers, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	s := &otapSender{grpcSender: plain, log: log, now: now}
-	for _, signal := range otlp.Signals {
-		if s.lanes[signal].producer, err = otap.NewProducer(signal, otap.Options{}); err != nil {
-			plain.close()
-			return nil, err
-		}
-	}
-	return s, nil
+	return &otapSender{grpcSender: plain, log: log, now: now}, nil
 }
 
 func (s *otapSender) send(m *message) verdict {
@@ -94,16 +87,16 @@ func (s *otapSender) sendArrow(lane *otapLane, m *message) verdict {
 }
 
 func (s *otapSender) open(lane *otapLane, m *message) verdict {
-	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
+	producer, err := otap.NewProducer(m.signal, otap.Options{})
+	if err != nil {
+		return verdict{outcome: later, code: codes.Internal.String(), err: err}
+	}
 	service, method := m.signal.OTAPService()
-	stream, err := openStream(conn, "/"+service+"/"+method, s.headers)
+	stream, err := openStream(s.connection(), "/"+service+"/"+method, s.headers)
 	if err != nil {
 		return ofGRPC(err)
 	}
-	lane.stream = stream
-	lane.producer.Reset() // the other side knows nothing yet
+	lane.stream, lane.producer = stream, producer
 	return verdict{}
 }
 

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otap"
@@ -24,14 +23,7 @@ type otapStream struct {
 }
 
 func openStream(conn *grpc.ClientConn, method string, h headers) (*otapStream, error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	if len(h) > 0 {
-		pairs := metadata.MD{}
-		for _, one := range h {
-			pairs.Set(one.lower, one.value())
-		}
-		ctx = metadata.NewOutgoingContext(ctx, pairs)
-	}
+	ctx, cancel := context.WithCancel(h.outgoing(context.Background()))
 	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
 	if err != nil {
 		cancel()
