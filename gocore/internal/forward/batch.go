@@ -36,7 +36,7 @@ func (b *batch) items() int  { return int(b.sum.Items) }
 func (b *batch) add(record *journal.Record) {
 	b.body = append(b.body, record.Body...)
 	b.parts = append(b.parts, part{len(b.body), record.Items, record.Position})
-	b.sum = b.sum.Plus(tallyOf(record.Body, record.Items))
+	b.sum = b.sum.Plus(record.Tally())
 	b.last = record.Position
 }
 
@@ -77,7 +77,7 @@ func (p *pipe) sendSingly(ctx context.Context, f feed, b *batch) bool {
 	for _, one := range b.parts {
 		body := b.body[begin:one.end]
 		begin = one.end
-		if !p.sendAlone(ctx, f, body, tallyOf(body, one.items), one.position) {
+		if !p.sendAlone(ctx, f, body, journal.Record{Items: one.items, Body: body}.Tally(), one.position) {
 			return false
 		}
 		p.advance(f, one.position+1)

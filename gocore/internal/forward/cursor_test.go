@@ -85,7 +85,7 @@ func TestSavingFails(t *testing.T) {
 	}
 	disk.SetHook(nil)
 	noError(t, s.Start(FromJournal(j)))
-	_, err = j.AppendItems(otlp.Logs, 1, request(otlp.Logs, 1))
+	_, err = j.Append(otlp.Logs, 1, request(otlp.Logs, 1))
 	noError(t, err)
 	disk.SetHook(func(op memfs.Op) error {
 		if op.Kind == memfs.Create && strings.Contains(op.Name, "forward") {

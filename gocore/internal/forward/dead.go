@@ -100,7 +100,7 @@ func (f *deadFeed) Next() (journal.Record, error) {
 		f.at = record.Position + 1
 		record.Items = Items(f.signal, record.Body)
 		f.mu.Lock()
-		f.pending = f.pending.Minus(journal.Tally{Requests: 1, Items: uint64(record.Items), Bytes: uint64(len(record.Body))})
+		f.pending = f.pending.Minus(record.Tally())
 		f.mu.Unlock()
 		return record, nil
 	}

@@ -64,16 +64,16 @@ func (n Noted) Next() (journal.Record, error) {
 
 func (in *Inventory) note(record journal.Record) {
 	in.end = record.Position + 1
-	items := -1
+	counted := false
 	for name, c := range in.cursors {
 		if from, ok := c[record.Signal.String()]; !ok || record.Position < from {
 			continue
 		}
-		if items < 0 {
-			items = Items(record.Signal, record.Body)
+		if !counted {
+			record.Items, counted = Items(record.Signal, record.Body), true
 		}
 		of := &in.wanted[name][record.Signal]
-		*of = of.Plus(journal.Tally{Requests: 1, Items: uint64(items), Bytes: uint64(len(record.Body))})
+		*of = of.Plus(record.Tally())
 	}
 }
 

@@ -255,7 +255,7 @@ func expired() context.Context {
 // put appends a request of a signal as ingest does, and releases it as files do.
 func (r *rig) put(s otlp.Signal, ids ...uint64) {
 	r.t.Helper()
-	_, err := r.journal.AppendItems(s, len(ids), request(s, ids...))
+	_, err := r.journal.Append(s, len(ids), request(s, ids...))
 	noError(r.t, err)
 	r.journal.Release(r.journal.Next())
 }

@@ -204,7 +204,7 @@ func (p *pipe) gather(f feed) (b *batch, err error) {
 			b.add(record)
 		case b.empty():
 			b.pieces = split(p.signal, record.Body, p.limits)
-			b.sum, b.last, b.below = tallyOf(record.Body, record.Items), record.Position, record.Position+1
+			b.sum, b.last, b.below = record.Tally(), record.Position, record.Position+1
 			return b, nil
 		default:
 			p.carry, b.below = record, record.Position
@@ -227,7 +227,7 @@ func (p *pipe) next(f feed) (*journal.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := tallyOf(record.Body, record.Items)
+		n := record.Tally()
 		p.counts.took(n)
 		why, given := p.exceeds(f, record.Position, journal.Tally{})
 		if !given {
@@ -235,10 +235,6 @@ func (p *pipe) next(f feed) (*journal.Record, error) {
 		}
 		p.giveUpUnread(why, n)
 	}
-}
-
-func tallyOf(body []byte, items int) journal.Tally {
-	return journal.Tally{Requests: 1, Items: uint64(items), Bytes: uint64(len(body))}
 }
 
 // exceeds tells whether what is at a position is beyond the queue's bounds. held is what was read and

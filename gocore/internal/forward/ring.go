@@ -50,25 +50,23 @@ type Ring struct {
 // NewRing makes one of so many bytes.
 func NewRing(most int64) *Ring { return &Ring{most: most, next: 1} }
 
-// AppendItems keeps a copy of a body.
-func (r *Ring) AppendItems(signal otlp.Signal, items int, body []byte) (uint64, error) {
+// Append keeps a copy of a body.
+func (r *Ring) Append(signal otlp.Signal, items int, body []byte) (uint64, error) {
 	copied := slices.Clone(body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	position := r.next
 	r.next++
-	r.totals[signal] = r.totals[signal].Plus(journal.Tally{Requests: 1, Items: uint64(items), Bytes: uint64(len(body))})
-	r.records = append(r.records, journal.Record{Position: position, Signal: signal, Body: copied, Items: items})
+	record := journal.Record{Position: position, Signal: signal, Body: copied, Items: items}
+	r.totals[signal] = r.totals[signal].Plus(record.Tally())
+	r.records = append(r.records, record)
 	r.bytes += int64(len(body))
 	for r.bytes > r.most && len(r.records) > 0 {
 		r.dropLocked()
 	}
 	for _, t := range r.tails {
 		if t.signal == signal {
-			select {
-			case t.wake <- struct{}{}:
-			default:
-			}
+			poke(t.wake)
 		}
 	}
 	return position, nil
@@ -82,7 +80,7 @@ func (r *Ring) dropLocked() {
 	r.bytes -= int64(len(oldest.Body))
 	for _, t := range r.tails {
 		if t.signal == oldest.Signal && oldest.Position >= t.at {
-			t.lost = t.lost.Plus(journal.Tally{Requests: 1, Items: uint64(oldest.Items), Bytes: uint64(len(oldest.Body))})
+			t.lost = t.lost.Plus(oldest.Tally())
 			t.at = oldest.Position + 1
 		}
 	}
@@ -138,7 +136,7 @@ func (t *ringTail) Next() (journal.Record, error) {
 	for _, k := range t.of.records[from:] {
 		if k.Signal == t.signal {
 			t.at = k.Position + 1
-			t.read = t.read.Plus(journal.Tally{Requests: 1, Items: uint64(k.Items), Bytes: uint64(len(k.Body))})
+			t.read = t.read.Plus(k.Tally())
 			return k, nil
 		}
 	}

@@ -226,7 +226,7 @@ func TestRing(t *testing.T) {
 	noError(t, r.stage.Start(ring))
 	put := func(id uint64) {
 		for _, s := range []otlp.Signal{otlp.Traces, otlp.Logs} {
-			_, err := ring.AppendItems(s, 500, request(s, slices.Repeat([]uint64{id}, 500)...))
+			_, err := ring.Append(s, 500, request(s, slices.Repeat([]uint64{id}, 500)...))
 			noError(t, err)
 		}
 	}

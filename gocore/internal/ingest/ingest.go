@@ -74,7 +74,7 @@ type Sink interface {
 
 // Journal keeps what was acknowledged until the sink has it, see package journal.
 type Journal interface {
-	AppendItems(signal otlp.Signal, items int, body []byte) (position uint64, err error)
+	Append(signal otlp.Signal, items int, body []byte) (position uint64, err error)
 	Wait(ctx context.Context, position uint64) error
 	Next() uint64
 	Release(below uint64)

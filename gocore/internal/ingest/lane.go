@@ -140,7 +140,7 @@ func (l *lane) addLocked(sh *shard, body []byte) (position uint64, items int, fu
 		return 0, 0, false, err
 	}
 	if items = sh.table.Rows() - before; l.of.journal != nil && items > 0 {
-		if position, err = l.of.journal.AppendItems(l.signal, items, body); err != nil {
+		if position, err = l.of.journal.Append(l.signal, items, body); err != nil {
 			sh.table.Undo()
 			return 0, 0, false, err
 		}

@@ -19,16 +19,12 @@ const (
 	scratchBytes = 64 << 10
 )
 
-// Append writes a record and gives its position. The body is not kept. It fails with
+// Append writes a record of so many items, which are only counted for those who may miss it, and
+// gives its position. The body is not kept. It fails with
 // fault.Overloaded when the journal is full, for now; with fault.TooLarge when the record can
 // never be taken; with fault.IO when the disk fails. Nothing of a record that failed counts,
 // but its position may be skipped. The record is durable when Wait says so.
-func (j *Journal) Append(signal otlp.Signal, body []byte) (uint64, error) {
-	return j.AppendItems(signal, 0, body)
-}
-
-// AppendItems is Append that also counts what is in the record, for those who may miss it.
-func (j *Journal) AppendItems(signal otlp.Signal, items int, body []byte) (uint64, error) {
+func (j *Journal) Append(signal otlp.Signal, items int, body []byte) (uint64, error) {
 	if err := j.check(signal, body); err != nil {
 		return 0, err
 	}

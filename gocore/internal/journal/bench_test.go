@@ -41,7 +41,7 @@ func benchmarkAppend(b *testing.B, size int, sync bool, parallel int) {
 	b.SetBytes(int64(size))
 	b.SetParallelism(max(1, parallel/2))
 	store := func() {
-		position, err := j.Append(otlp.Traces, content)
+		position, err := j.Append(otlp.Traces, 0, content)
 		if err == nil {
 			err = j.Wait(context.Background(), position)
 		}
@@ -104,7 +104,7 @@ func BenchmarkRead(b *testing.B) {
 			content := body(1, size.bytes)
 			records := (8 << 20) / size.bytes
 			for range records {
-				_, err := j.Append(otlp.Traces, content)
+				_, err := j.Append(otlp.Traces, 0, content)
 				noError(b, err)
 			}
 			noError(b, j.Close())

@@ -32,7 +32,7 @@ func newGate(disk *memfs.FS) gate {
 
 func appendOne(t tb, j *Journal, id uint64) uint64 {
 	t.Helper()
-	position, err := j.Append(signalOf(id), body(id, 100))
+	position, err := j.Append(signalOf(id), 0, body(id, 100))
 	noError(t, err)
 	return position
 }
@@ -121,7 +121,7 @@ func syncFails(t *testing.T, kind memfs.Kind) {
 		})
 	}
 	all.Wait()
-	_, err = j.Append(signalOf(4), body(4, 100)) // the pause after an error
+	_, err = j.Append(signalOf(4), 0, body(4, 100)) // the pause after an error
 	wantError(t, err, fault.IO, syscall.EIO)
 	for range 3 {
 		pause()
@@ -165,7 +165,7 @@ func TestWaitUnknown(t *testing.T) {
 		j := create(t, disk, Config{Sync: true})
 		put(t, j, 1, 100)
 		failing(disk, memfs.Write)
-		_, err := j.Append(signalOf(2), body(2, 100))
+		_, err := j.Append(signalOf(2), 0, body(2, 100))
 		wantError(t, err, fault.IO, nil)
 		disk.SetHook(nil)
 		pause()

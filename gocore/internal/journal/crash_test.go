@@ -36,7 +36,7 @@ func (l *ledger) store(j *Journal, id uint64, size int) {
 	l.mu.Lock()
 	l.tried[id] = true
 	l.mu.Unlock()
-	position, err := j.Append(signalOf(id), body(id, size))
+	position, err := j.Append(signalOf(id), 0, body(id, size))
 	if err == nil {
 		err = j.Wait(context.Background(), position)
 	}

@@ -79,7 +79,7 @@ func TestEmptyBody(t *testing.T) {
 	disk := memfs.New()
 	j := create(t, disk, Config{})
 	for range 3 {
-		_, err := j.Append(otlp.Logs, nil)
+		_, err := j.Append(otlp.Logs, 0, nil)
 		noError(t, err)
 	}
 	noError(t, j.Close())
@@ -186,16 +186,16 @@ func TestCreateTwice(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	j := create(t, memfs.New(), Config{MaxBytes: 1000})
-	_, err := j.Append(otlp.Count, nil)
+	_, err := j.Append(otlp.Count, 0, nil)
 	wantError(t, err, fault.Invalid, nil)
-	_, err = j.Append(otlp.Logs, make([]byte, 1000-headerSize-int(recordSize(0))+1))
+	_, err = j.Append(otlp.Logs, 0, make([]byte, 1000-headerSize-int(recordSize(0))+1))
 	wantError(t, err, fault.TooLarge, nil)
-	_, err = j.Append(otlp.Logs, make([]byte, 1000-headerSize-int(recordSize(0))))
+	_, err = j.Append(otlp.Logs, 0, make([]byte, 1000-headerSize-int(recordSize(0))))
 	noError(t, err)
 	if j.Size() != j.Capacity() {
 		t.Errorf("size %d of %d", j.Size(), j.Capacity())
 	}
-	_, err = j.Append(otlp.Logs, nil)
+	_, err = j.Append(otlp.Logs, 0, nil)
 	wantError(t, err, fault.Overloaded, nil)
 	if after := fault.RetryAfterOf(err); after != time.Second {
 		t.Errorf("retry after %v", after)
@@ -207,7 +207,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("stats: %+v", s)
 	}
 	noError(t, j.Close())
-	_, err = j.Append(otlp.Logs, nil)
+	_, err = j.Append(otlp.Logs, 0, nil)
 	wantError(t, err, fault.Closed, nil)
 }
 
@@ -218,10 +218,10 @@ func TestFullUntilReleased(t *testing.T) {
 	j := create(t, disk, Config{MaxBytes: 2000, SegmentBytes: 10000})
 	put(t, j, 1, 1000)
 	big := body(2, 1000)
-	_, err := j.Append(signalOf(2), big)
+	_, err := j.Append(signalOf(2), 0, big)
 	wantError(t, err, fault.Overloaded, nil)
 	j.Release(1)
-	_, err = j.Append(signalOf(2), big)
+	_, err = j.Append(signalOf(2), 0, big)
 	wantError(t, err, fault.Overloaded, nil)
 	j.Release(j.Next()) // too short a segment to be cut by itself
 	put(t, j, 2, 1000)
@@ -370,7 +370,7 @@ func TestAppendFails(t *testing.T) {
 				return nil
 			})
 			for range 20 {
-				_, err := j.Append(signalOf(2), body(2, 100))
+				_, err := j.Append(signalOf(2), 0, body(2, 100))
 				wantError(t, err, fault.IO, syscall.EIO)
 				time.Sleep(retryInterval / 10)
 			}
@@ -405,7 +405,7 @@ func TestDiskFull(t *testing.T) {
 		put(t, j, 1, 1000)
 		disk.SetCapacity(2 * 4096)
 		for range 10 {
-			_, err := j.Append(signalOf(2), body(2, 10000))
+			_, err := j.Append(signalOf(2), 0, body(2, 10000))
 			wantError(t, err, fault.IO, syscall.ENOSPC)
 			pause()
 		}
@@ -443,7 +443,7 @@ func TestLeftover(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := j.Append(signalOf(2), body(2, 100))
+		_, err := j.Append(signalOf(2), 0, body(2, 100))
 		wantError(t, err, fault.IO, syscall.EIO)
 		disk.SetHook(nil)
 		pause()
@@ -500,7 +500,7 @@ func TestRemakeFails(t *testing.T) {
 		j := create(t, disk, Config{})
 		noError(t, disk.Remove(where))
 		failing(disk, memfs.Mkdir)
-		_, err := j.Append(otlp.Logs, body(2, 16))
+		_, err := j.Append(otlp.Logs, 0, body(2, 16))
 		wantError(t, err, fault.IO, syscall.EIO)
 		disk.SetHook(nil)
 		pause()
@@ -518,7 +518,7 @@ func TestConcurrentAppends(t *testing.T) {
 			all.Go(func() {
 				for i := range uint64(each) {
 					before := j.Next()
-					position, err := j.Append(signalOf(w*each+i), body(w*each+i, int(i)))
+					position, err := j.Append(signalOf(w*each+i), 0, body(w*each+i, int(i)))
 					if err != nil || position < before || position >= j.Next() {
 						t.Errorf("position %d between %d and %d, %v", position, before, j.Next(), err)
 					}
@@ -580,7 +580,7 @@ func TestCloseFails(t *testing.T) {
 	}{{true, memfs.Sync}, {true, memfs.SyncDir}, {false, memfs.Close}} {
 		disk := memfs.New()
 		j := create(t, disk, Config{Sync: tt.sync})
-		_, err := j.Append(otlp.Logs, body(1, 10))
+		_, err := j.Append(otlp.Logs, 0, body(1, 10))
 		noError(t, err)
 		failing(disk, tt.kind)
 		for range 2 {

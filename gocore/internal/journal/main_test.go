@@ -89,7 +89,7 @@ func signalOf(id uint64) otlp.Signal { return otlp.Signals[id%otlp.Count] }
 // put appends a body and waits until it is durable.
 func put(t tb, j *Journal, id uint64, size int) uint64 {
 	t.Helper()
-	position, err := j.Append(signalOf(id), body(id, size))
+	position, err := j.Append(signalOf(id), 0, body(id, size))
 	noError(t, err)
 	noError(t, j.Wait(context.Background(), position))
 	return position

@@ -115,7 +115,7 @@ func TestLook(t *testing.T) {
 	}
 	defer func() { _ = j.Close() }()
 	for range 3 {
-		if _, err := j.Append(otlp.Logs, []byte("body")); err != nil {
+		if _, err := j.Append(otlp.Logs, 0, []byte("body")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -269,7 +269,7 @@ func TestForgery(t *testing.T) {
 	for at := 0; at < len(forged); at += recordHeader + 8 {
 		recordHead{position: 50 + uint64(at), length: 8}.put(forged[at:], 0x1234)
 	}
-	_, err := j.Append(otlp.Traces, forged)
+	_, err := j.Append(otlp.Traces, 0, forged)
 	noError(t, err)
 	put(t, j, 3, 100)
 	noError(t, j.Close())
@@ -386,7 +386,7 @@ func TestDamageIsBounded(t *testing.T) {
 	j := create(t, disk, Config{})
 	const records = 2 * maxDamage
 	for id := range uint64(records) {
-		_, err := j.Append(signalOf(id), body(id, 16))
+		_, err := j.Append(signalOf(id), 0, body(id, 16))
 		noError(t, err)
 	}
 	noError(t, j.Close())

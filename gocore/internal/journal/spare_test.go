@@ -312,7 +312,7 @@ func TestReuseFails(t *testing.T) {
 			t.Errorf("spares %q, stats %+v", segments(t, disk, where), j.Stats())
 		}
 		for id := uint64(4); ; id++ {
-			position, err := j.Append(signalOf(id), body(id, 96))
+			position, err := j.Append(signalOf(id), 0, body(id, 96))
 			if files := onDisk(t, disk); files != j.Size()+j.spare || files > j.Capacity() {
 				t.Fatalf("size %d and %d, files %d", j.Size(), j.spare, files)
 			}
@@ -369,7 +369,7 @@ func TestSparesAreBounded(t *testing.T) {
 			t.Errorf("%d bytes: %d spares of %d bytes, want %d", tt.most, got, j.spare, tt.kept)
 		}
 		for id := range uint64(1000) {
-			if _, err := j.Append(signalOf(id), body(id, 96)); err != nil {
+			if _, err := j.Append(signalOf(id), 0, body(id, 96)); err != nil {
 				wantError(t, err, fault.Overloaded, nil)
 				break
 			}
@@ -388,7 +388,7 @@ func TestNotKept(t *testing.T) {
 		put(t, j, 1, 1000)
 		put(t, j, 2, 96)
 		failing(disk, memfs.Write)
-		_, err := j.Append(signalOf(3), body(3, 96))
+		_, err := j.Append(signalOf(3), 0, body(3, 96))
 		wantError(t, err, fault.IO, syscall.EIO)
 		disk.SetHook(nil)
 		j.Release(j.Next())

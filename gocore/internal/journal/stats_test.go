@@ -19,7 +19,7 @@ func TestStatsFull(t *testing.T) {
 	if j.Stats().Full {
 		t.Error("full before a refusal")
 	}
-	_, err := j.Append(signalOf(2), body(2, 1000))
+	_, err := j.Append(signalOf(2), 0, body(2, 1000))
 	wantError(t, err, fault.Overloaded, nil)
 	if !j.Stats().Full {
 		t.Error("not full after a refusal")
@@ -29,7 +29,7 @@ func TestStatsFull(t *testing.T) {
 		t.Error("full after a release")
 	}
 	put(t, j, 2, 1000)
-	_, err = j.Append(signalOf(3), body(3, 1000))
+	_, err = j.Append(signalOf(3), 0, body(3, 1000))
 	wantError(t, err, fault.Overloaded, nil)
 	put(t, j, 4, 100)
 	if j.Stats().Full {
@@ -53,7 +53,7 @@ func TestStatsFailure(t *testing.T) {
 				}
 				return nil
 			})
-			position, err := j.Append(signalOf(2), body(2, 100))
+			position, err := j.Append(signalOf(2), 0, body(2, 100))
 			if err == nil {
 				err = j.Wait(t.Context(), position)
 			}

@@ -14,6 +14,9 @@ import (
 // Tally counts records, what is in them, and the bytes of their bodies.
 type Tally struct{ Requests, Items, Bytes uint64 }
 
+// Tally counts the record alone.
+func (r Record) Tally() Tally { return Tally{1, uint64(r.Items), uint64(len(r.Body))} }
+
 // Plus adds.
 func (a Tally) Plus(b Tally) Tally {
 	return Tally{a.Requests + b.Requests, a.Items + b.Items, a.Bytes + b.Bytes}
@@ -50,7 +53,7 @@ type Tail struct {
 }
 
 // Tail makes a reader of all records of a signal from the first on; count tells the items of a body,
-// as AppendItems was told. There is no end to it: what it wants is kept until it is Done with it.
+// as Append was told. There is no end to it: what it wants is kept until it is Done with it.
 func (j *Journal) Tail(signal otlp.Signal, count func(body []byte) int) *Tail {
 	t := &Tail{j: j, signal: signal, count: count, wake: make(chan struct{}, 1), at: 1, done: 1}
 	j.mu.Lock()
@@ -115,10 +118,9 @@ func (t *Tail) Next() (Record, error) {
 
 func (t *Tail) took(record Record) {
 	t.last, t.at = record.Position, record.Position+1
-	one := Tally{1, uint64(record.Items), uint64(len(record.Body))}
 	t.j.mu.Lock()
 	defer t.j.mu.Unlock()
-	t.read = t.read.Plus(one)
+	t.read = t.read.Plus(record.Tally())
 }
 
 // advance goes where the next record may be, and tells whether there may be one.

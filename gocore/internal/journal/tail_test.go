@@ -21,7 +21,7 @@ func twice([]byte) int { return 2 }
 
 func add(t tb, j *Journal, s otlp.Signal, id uint64, size int) uint64 {
 	t.Helper()
-	position, err := j.AppendItems(s, 2, body(id, size))
+	position, err := j.Append(s, 2, body(id, size))
 	noError(t, err)
 	return position
 }

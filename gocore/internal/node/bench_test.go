@@ -26,7 +26,7 @@ func leave(b *testing.B, dir string, requests int) (bytes int) {
 	maker := sample.New(1, 1_700_000_000_000_000_000)
 	for range requests {
 		body := maker.Body("traces", 100)
-		if _, err := j.Append(otlp.Traces, body); err != nil {
+		if _, err := j.Append(otlp.Traces, 0, body); err != nil {
 			b.Fatal(err)
 		}
 		bytes += len(body)
