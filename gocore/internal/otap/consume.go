@@ -1,5 +1,5 @@
 // Package otap turns batches of OTAP, the OpenTelemetry Arrow Protocol, into the bodies of OTLP
-// Export requests.
+// Export requests, and back: see Producer.
 //
 //	BatchArrowRecords ─> survey ─> arrow-go's IPC readers ─> decoder ─> protobuf
 //	 payloads, any order  limits    one a table and schema    columns    by wire's appender
