@@ -78,7 +78,7 @@ func (b *body) addBuffers(data arrow.ArrayData, nulls int) error {
 	if nulls > 0 {
 		validity = int(bitutil.BytesForBits(int64(n)))
 	}
-	if err := b.put(data, 0, validity); err != nil {
+	if err := b.put(data, 0, validity, 1); err != nil {
 		return err
 	}
 	switch t := data.DataType().(type) {
@@ -90,13 +90,13 @@ func (b *body) addBuffers(data arrow.ArrayData, nulls int) error {
 		if err := b.putOffsets(data); err != nil {
 			return err
 		}
-		return b.put(data, 2, lastOffset(data))
+		return b.put(data, 2, lastOffset(data), 1)
 	case *arrow.DictionaryType:
-		return b.put(data, 1, n*t.IndexType.(arrow.FixedWidthDataType).Bytes())
+		return b.put(data, 1, n*t.IndexType.(arrow.FixedWidthDataType).Bytes(), 4)
 	case *arrow.BooleanType:
-		return b.put(data, 1, int(bitutil.BytesForBits(int64(n))))
+		return b.put(data, 1, int(bitutil.BytesForBits(int64(n))), 1)
 	case arrow.FixedWidthDataType:
-		return b.put(data, 1, n*t.Bytes())
+		return b.put(data, 1, n*t.Bytes(), min(t.Bytes(), 8))
 	default:
 		return fmt.Errorf("columns of type %s are not written", t)
 	}
@@ -105,9 +105,9 @@ func (b *body) addBuffers(data arrow.ArrayData, nulls int) error {
 // putOffsets appends n+1 offsets; a column without rows may lack even the first.
 func (b *body) putOffsets(data arrow.ArrayData) error {
 	if held := data.Buffers()[1]; data.Len() == 0 && (held == nil || held.Len() == 0) {
-		return b.append(make([]byte, arrow.Int32SizeBytes))
+		return b.append(make([]byte, arrow.Int32SizeBytes), 4)
 	}
-	return b.put(data, 1, (data.Len()+1)*arrow.Int32SizeBytes)
+	return b.put(data, 1, (data.Len()+1)*arrow.Int32SizeBytes, 4)
 }
 
 func lastOffset(data arrow.ArrayData) int {
@@ -119,22 +119,22 @@ func lastOffset(data arrow.ArrayData) int {
 }
 
 // put appends the first bytes of the i-th buffer.
-func (b *body) put(data arrow.ArrayData, i, length int) error {
+func (b *body) put(data arrow.ArrayData, i, length, width int) error {
 	if length == 0 {
-		return b.append(nil)
+		return b.append(nil, 1)
 	}
 	held := data.Buffers()[i]
 	if held == nil || held.Len() < length {
 		return fmt.Errorf("a column of %d rows of type %s has less than %d bytes in buffer %d", data.Len(), data.DataType(), length, i)
 	}
-	return b.append(held.Bytes()[:length])
+	return b.append(held.Bytes()[:length], width)
 }
 
-func (b *body) append(bytes []byte) error {
+func (b *body) append(bytes []byte, width int) error {
 	begin := len(b.bytes)
 	if len(bytes) > 0 {
 		var err error
-		if b.bytes, err = b.squeeze.append(b.bytes, bytes); err != nil {
+		if b.bytes, err = b.squeeze.append(b.bytes, bytes, width); err != nil {
 			return err
 		}
 	}

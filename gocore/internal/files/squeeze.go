@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // squeezer compresses the buffers of a message, each by itself:
@@ -21,7 +20,7 @@ type squeezer struct {
 }
 
 // compressor appends a buffer in its compressed form.
-type compressor func(to, from []byte) ([]byte, error)
+type compressor func(to, from []byte, width int) ([]byte, error)
 
 // codec is how a compression of the configuration is told in a message, and done.
 type codec struct {
@@ -40,25 +39,25 @@ func newZstd() (compressor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(to, from []byte) ([]byte, error) { return w.EncodeAll(from, to), nil }, nil
+	return func(to, from []byte, width int) ([]byte, error) { return w.EncodeAll(from, to), nil }, nil
 }
 
 // forget lets go of what was kept for the lengths of one batch.
 func (s *squeezer) forget() { clear(s.zeros) }
 
 // append adds a buffer in its form on disk.
-func (s *squeezer) append(to, from []byte) ([]byte, error) {
+func (s *squeezer) append(to, from []byte, width int) ([]byte, error) {
 	switch {
 	case s.compress == nil:
 		return append(to, from...), nil
 	case !allZero(from):
-		return s.appendCompressed(to, from)
+		return s.appendCompressed(to, from, width)
 	}
 	begin := len(to)
 	if made, ok := s.zeros[len(from)]; ok {
 		return append(to, made...), nil
 	}
-	to, err := s.appendCompressed(to, from)
+	to, err := s.appendCompressed(to, from, width)
 	if s.zeros == nil {
 		s.zeros = map[int][]byte{}
 	}
@@ -66,11 +65,11 @@ func (s *squeezer) append(to, from []byte) ([]byte, error) {
 	return to, err
 }
 
-func (s *squeezer) appendCompressed(to, from []byte) ([]byte, error) {
+func (s *squeezer) appendCompressed(to, from []byte, width int) ([]byte, error) {
 	begin := len(to)
 	to = binary.LittleEndian.AppendUint64(to, uint64(len(from)))
 	at := len(to)
-	to, err := s.compress(to, from)
+	to, err := s.compress(to, from, width)
 	if err != nil || len(to)-at < len(from) {
 		return to, err
 	}
@@ -96,7 +95,7 @@ func allZero(b []byte) bool {
 //
 //	│ magic, descriptor: 7 bytes │ size │ block of up to 4 MiB │ ... │ 0 │    a size with the top bit
 //	                                                                         set: not compressed
-type lz4Frames struct{ compressor lz4.Compressor }
+type lz4Frames struct{ blocks lz4Blocks }
 
 const (
 	// Magic number, version 1 with independent blocks.
@@ -121,19 +120,16 @@ func lz4Tail(length int) string {
 	return lz4Sizes[len(lz4Sizes)-1].tail
 }
 
-func (z *lz4Frames) append(to, from []byte) ([]byte, error) {
+func (z *lz4Frames) append(to, from []byte, width int) ([]byte, error) {
 	to = append(append(to, lz4Head...), lz4Tail(len(from))...)
 	for len(from) > 0 {
 		block := from[:min(len(from), lz4Block)]
 		from = from[len(block):]
 		at := len(to) + lz4SizeBytes
-		to = grown(to, lz4SizeBytes+lz4.CompressBlockBound(len(block)))
-		n, err := z.compressor.CompressBlock(block, to[at:])
-		if err != nil {
-			return to, err
-		}
+		to = grown(to, lz4SizeBytes+lz4Bound(len(block)))
+		n := z.blocks.compress(to[at:], block, width)
 		size := uint32(n)
-		if n == 0 || n >= len(block) {
+		if n >= len(block) {
 			n = copy(to[at:], block)
 			size = uint32(n) | lz4Stored
 		}
