@@ -18,18 +18,25 @@ func (m *bitmap) push(set bool) {
 	m.len++
 }
 
+// pushN fills up the last byte, and then whole ones.
 func (m *bitmap) pushN(set bool, n int) {
-	for ; n > 0 && m.len%8 != 0; n-- {
-		m.push(set)
-	}
+	from := m.len
+	m.len += n
 	whole := byte(0)
 	if set {
 		whole = 0xff
+		if from%8 != 0 {
+			m.bits[from/8] |= whole << (from % 8)
+		}
 	}
-	m.bits = appendN(m.bits, whole, n/8)
-	m.len += n / 8 * 8
-	for range n % 8 {
-		m.push(set)
+	m.bits = appendN(m.bits, whole, (m.len+7)/8-len(m.bits))
+	m.clip()
+}
+
+// clip clears what lies beyond the end in the last byte.
+func (m *bitmap) clip() {
+	if rest := m.len % 8; rest > 0 {
+		m.bits[m.len/8] &= 1<<rest - 1
 	}
 }
 
@@ -38,9 +45,7 @@ func (m *bitmap) get(i int) bool { return m.bits[i/8]&(1<<(i%8)) != 0 }
 func (m *bitmap) truncate(n int) {
 	m.len = n
 	m.bits = m.bits[:(n+7)/8]
-	if rest := n % 8; rest > 0 {
-		m.bits[n/8] &= 1<<rest - 1
-	}
+	m.clip()
 }
 
 func (m *bitmap) reset() { m.bits, m.len = m.bits[:0], 0 }
