@@ -17,7 +17,7 @@ const module = "github.com/otlp-arrow/otlp-arrow/"
 // lines are the packages by their line in "The house", 1 first.
 var lines = [][]string{
 	{"otlp", "fault", "obs", "secure", "fsys"},
-	{"wire", "column", "schema", "flatbuf"},
+	{"wire", "column", "schema", "flatbuf", "h2"},
 	{"decode", "encode", "otap", "otlpjson"},
 	{"journal"},
 	{"ingest"},

@@ -162,6 +162,9 @@ func (n *Node) makeReceivers() {
 	if c.OTLPGRPC.Enabled {
 		r := receive.NewGRPC(c.OTLPGRPC, c.Limits.Limits, n.admission, n.door("grpc"), n.log)
 		r.AddOTAP(arrow)
+		if c.Durability == config.Fsync {
+			r.Apart()
+		}
 		n.addGRPC("otlp_grpc", r)
 	}
 	if c.OTLPHTTP.Enabled {

@@ -50,6 +50,20 @@ func (b *body) free() {
 	}
 }
 
+// room is memory for n bytes more, paid for; who fills it makes data as much longer.
+func (b *body) room(n int) ([]byte, error) {
+	want := int64(len(b.data) + n)
+	if want > int64(cap(b.data)) {
+		if err := b.grow(max(want, min(2*int64(cap(b.data)), b.of.limit+prefixBytes))); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.charge(want); err != nil {
+		return nil, err
+	}
+	return b.data[len(b.data):want], nil
+}
+
 // charge makes the body hold at least so many bytes of the budget.
 func (b *body) charge(bytes int64) error {
 	if bytes <= b.held {
@@ -67,7 +81,7 @@ func (b *body) charge(bytes int64) error {
 func (b *body) fill(r io.Reader) error {
 	for {
 		if len(b.data) == cap(b.data) {
-			if err := b.grow(2 * int64(cap(b.data))); err != nil {
+			if err := b.grow(max(min(2*int64(cap(b.data)), b.of.limit+1), int64(len(b.data))+1)); err != nil {
 				return err
 			}
 		}
@@ -90,7 +104,6 @@ func (b *body) fill(r io.Reader) error {
 
 // grow moves the content to a larger buffer; both are charged for while both exist.
 func (b *body) grow(capacity int64) error {
-	capacity = max(min(capacity, b.of.limit+1), int64(len(b.data))+1)
 	if err := b.account.take(capacity); err != nil {
 		return err
 	}

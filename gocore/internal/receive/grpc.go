@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/h2"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
@@ -57,6 +60,7 @@ type GRPC struct {
 	inflater *inflater
 	zstd     *zstdCompressor
 	clock    func() time.Time
+	apart    bool
 	grace    time.Duration // for a message to come, before its pace counts
 
 	draining context.Context // ends when Shutdown begins
@@ -68,6 +72,7 @@ type GRPC struct {
 	listener *handshakes
 	guard    guard
 	server   *grpc.Server
+	first    *h2.Server // stands before server for OTLP
 	health   *health.Server
 	away     bool // SetServing(false) was called last
 }
@@ -100,6 +105,10 @@ func NewArrow(config GRPCConfig, limits Limits, admission *Admission, acceptor A
 
 // AddOTAP has OTAP served beside OTLP; it is called before Listen.
 func (g *GRPC) AddOTAP(acceptor Acceptor) { g.arrow = acceptor }
+
+// Apart has calls of one connection worked on side by side, for an acceptor that waits for the
+// device; it is called before Serve.
+func (g *GRPC) Apart() { g.apart = true }
 
 // Listen binds the endpoint, if it is enabled.
 func (g *GRPC) Listen() error {
@@ -136,9 +145,13 @@ func (g *GRPC) Serve() {
 	g.server, g.health = grpc.NewServer(g.options()...), health.NewServer()
 	g.tellServingLocked()
 	g.register(g.server)
-	server, listener := g.server, g.listener
+	serve, listener := g.server.Serve, g.listener
+	if g.acceptor != nil {
+		g.first = g.front()
+		serve = g.first.Serve
+	}
 	g.serving.Go(func() {
-		if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			g.logger.Error("gRPC receiver stopped", "error", err)
 		}
 	})
@@ -280,19 +293,25 @@ func (g *GRPC) takePacked(ctx context.Context, signal otlp.Signal, in *incoming)
 }
 
 func (g *GRPC) inflate(b *body, in *incoming) error {
-	coding, ok := g.inflater.known(in.stream.RecvCompress())
+	empty := len(in.parts) == 0
+	return g.unpack(b, in.stream.RecvCompress(), empty, in.drain())
+}
+
+// unpack inflates a message.
+func (g *GRPC) unpack(b *body, encoding string, empty bool, from io.Reader) error {
+	coding, ok := g.inflater.known(encoding)
 	switch {
 	case coding == codingIdentity: // INTERNAL is what gRPC's compression.md asks for
 		return fault.New(fault.Internal, "receive", "a message is said to be compressed, and not how")
 	case !ok: // a host process has registered it
 		return fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding)
-	case len(in.parts) == 0: // compressed to nothing at all: some clients do so with an empty request
+	case empty: // compressed to nothing at all: some clients do so with an empty request
 		return nil
 	case coding == codingZstd:
 		g.zstd.slots <- struct{}{}
 		defer func() { <-g.zstd.slots }()
 	}
-	return g.inflater.inflate(b, coding, in.drain())
+	return g.inflater.inflate(b, coding, from)
 }
 
 // identity keeps an answer uncompressed: gRPC would use the request's encoding, though
@@ -363,7 +382,7 @@ func (g *GRPC) registerHealth(server *grpc.Server) {
 func (g *GRPC) Shutdown(ctx context.Context) error {
 	g.drain()
 	g.mu.Lock()
-	server, listener := g.server, g.listener
+	first, server, listener := g.first, g.server, g.listener
 	g.mu.Unlock()
 	if server == nil {
 		if listener != nil {
@@ -372,6 +391,9 @@ func (g *GRPC) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	listener.end()
+	if first != nil {
+		return g.shutdownFront(ctx, first, server, listener)
+	}
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
@@ -384,6 +406,21 @@ func (g *GRPC) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		server.Stop()
 		g.serving.Wait()
-		return &fault.Error{Kind: fault.Timeout, Op: "shut down gRPC", Err: fmt.Errorf("calls in flight were cut off: %w", ctx.Err())}
+		return cutOff(ctx)
 	}
+}
+
+func cutOff(ctx context.Context) error {
+	return &fault.Error{Kind: fault.Timeout, Op: "shut down gRPC", Err: fmt.Errorf("calls in flight were cut off: %w", ctx.Err())}
+}
+
+func (g *GRPC) shutdownFront(ctx context.Context, first *h2.Server, server *grpc.Server, listener net.Listener) error {
+	_ = listener.Close() // closed already the second time
+	err := first.Shutdown(ctx)
+	server.Stop()
+	g.serving.Wait()
+	if err != nil {
+		return cutOff(ctx)
+	}
+	return nil
 }

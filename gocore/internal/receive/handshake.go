@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -67,6 +68,14 @@ func (c *newcomer) SetDeadline(t time.Time) error {
 		c.of.done(c)
 	}
 	return c.Conn.SetDeadline(t)
+}
+
+// CloseWrite ends what is sent, so that the peer can read our last words.
+func (c *newcomer) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // Close forgets a connection that was not served at all.
