@@ -58,7 +58,8 @@ type conn struct {
 	firstSend int64 // likewise on a new stream
 	leaving   int
 	closed    bool
-	strikes   int // pings that came too soon
+	strikes   int  // pings that came too soon
+	forgiven  bool // the next one: clients measure with pings what we send
 	pinged    time.Time
 
 	// For the tick alone.

@@ -265,6 +265,7 @@ func (c *conn) waitSend(s *stream, n int64) int64 {
 	if s.over || c.closed {
 		return 0
 	}
+	c.forgiven = true
 	n = min(n, c.send, s.send)
 	c.takeSendLocked(s, n)
 	return n

@@ -96,7 +96,7 @@ func (w *responder) write(end bool, fields []hpack.HeaderField) {
 	c := w.stream.conn
 	c.mu.Lock()
 	gone := w.stream.over || c.closed
-	c.strikes = 0
+	c.forgiven = true
 	c.mu.Unlock()
 	if gone {
 		return

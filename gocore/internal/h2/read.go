@@ -197,7 +197,10 @@ func (c *conn) pong(f *http2.PingFrame) error {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now.Sub(c.pinged) < c.server.PingMinTime {
+	switch {
+	case c.forgiven:
+		c.forgiven, c.strikes = false, 0
+	case now.Sub(c.pinged) < c.server.PingMinTime:
 		c.strikes++
 	}
 	c.pinged = now
@@ -207,5 +210,5 @@ func (c *conn) pong(f *http2.PingFrame) error {
 	return nil
 }
 
-// mostStrikes is as in grpc-go: answers of ours reset the count, since clients measure with pings.
+// mostStrikes is as in grpc-go.
 const mostStrikes = 2

@@ -95,7 +95,7 @@ func (c *conn) sayLocked(s *stream, status *Status) {
 	}
 	s.over = true
 	delete(c.streams, s.id)
-	c.strikes = 0
+	c.forgiven = true
 	c.mu.Unlock()
 	s.ctx.end(context.Canceled)
 	c.writer.answer(s.id, status, early)
