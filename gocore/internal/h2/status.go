@@ -12,6 +12,8 @@ type Status struct {
 	Code    uint32 // of gRPC, 0 for success
 	Message string
 	Details []byte // an encoded google.rpc.Status, or nothing
+	// Encodings is which ones a message may have, told to who used another.
+	Encodings string
 }
 
 const codeInternal = 13
@@ -24,6 +26,9 @@ func (s *Status) fields() []hpack.HeaderField {
 	all := []hpack.HeaderField{{Name: "grpc-status", Value: strconv.Itoa(int(s.Code))}, {Name: "grpc-message", Value: escaped(s.Message)}}
 	if len(s.Details) > 0 {
 		all = append(all, hpack.HeaderField{Name: "grpc-status-details-bin", Value: base64.RawStdEncoding.EncodeToString(s.Details)})
+	}
+	if s.Encodings != "" {
+		all = append(all, hpack.HeaderField{Name: "grpc-accept-encoding", Value: s.Encodings})
 	}
 	return all
 }

@@ -36,6 +36,8 @@ func (g *GRPC) front() *h2.Server {
 	}, g.guard.tls)
 }
 
+const frontEncodings = codingGzip + "," + codingZstd
+
 const frontTick = 50 * time.Millisecond
 
 // open takes a call by its headers, or refuses it: of what has no key no message is read.
@@ -53,7 +55,9 @@ func (g *GRPC) open(exports map[string]otlp.Signal, head *h2.Head) (h2.Call, *h2
 	c := &exportCall{of: g, signal: signal, encoding: head.Encoding, account: g.bodies.account(), size: -1}
 	c.rest.account, c.rest.buffers = &c.account, g.buffers
 	if coding, ok := g.inflater.known(head.Encoding); !ok { // a call may say so and send it as it is
-		return nil, c.refuse(fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding))
+		status := c.refuse(fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding))
+		status.Encodings = frontEncodings
+		return nil, status
 	}
 	return c, nil
 }
