@@ -281,6 +281,9 @@ func (g *GRPC) takePacked(ctx context.Context, signal otlp.Signal, in *incoming)
 
 func (g *GRPC) inflate(b *body, in *incoming) error {
 	coding, ok := g.inflater.known(in.stream.RecvCompress())
+	if arrowLevel(coding) {
+		coding, ok = codingArrowZstd, true
+	}
 	switch {
 	case coding == codingIdentity: // INTERNAL is what gRPC's compression.md asks for
 		return fault.New(fault.Internal, "receive", "a message is said to be compressed, and not how")
@@ -288,7 +291,7 @@ func (g *GRPC) inflate(b *body, in *incoming) error {
 		return fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding)
 	case len(in.parts) == 0: // compressed to nothing at all: some clients do so with an empty request
 		return nil
-	case coding == codingZstd:
+	case coding == codingZstd, coding == codingArrowZstd:
 		g.zstd.slots <- struct{}{}
 		defer func() { <-g.zstd.slots }()
 	}
