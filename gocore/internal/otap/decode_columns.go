@@ -179,7 +179,7 @@ func fits(t arrow.DataType, of family) bool {
 		case *arrow.TimestampType:
 			return t.Unit == arrow.Nanosecond
 		case *arrow.DurationType:
-			return t.Unit == arrow.Nanosecond
+			return t.Unit == arrow.Nanosecond || t.Unit == arrow.Millisecond // otel-arrow/go v0.24.0 says so of nanoseconds
 		}
 		return t.ID() == arrow.INT64 || t.ID() == arrow.UINT64
 	}

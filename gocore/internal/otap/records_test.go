@@ -160,6 +160,15 @@ func TestEncodedIDs(t *testing.T) {
 	  spans { name: "three" kind: -1 attributes { key: "k1" value { string_value: "v1" } } attributes { key: "k3" value {} } events { name: "a" } } } }`)
 }
 
+// TestMillisecondsThatAreNone: the Go producer up to v0.24.0, which Collectors of its time have,
+// declares durations as milliseconds and writes nanoseconds.
+func TestMillisecondsThatAreNone(t *testing.T) {
+	expect(t, testConsumer(t, otlp.Traces), message(t, 1,
+		part{Spans, []arrow.Field{column("start_time_unix_nano", when), column("duration_time_unix_nano", dictOf(u8, arrow.FixedWidthTypes.Duration_ms))},
+			`[{"start_time_unix_nano":10,"duration_time_unix_nano":5}]`},
+	), `resource_spans { resource {} scope_spans { scope {} spans { start_time_unix_nano: 10 end_time_unix_nano: 15 } } }`)
+}
+
 // TestMetricMetadata has METRIC_ATTRS, which the reference Consumer refuses, and ids so far
 // apart that no table of them is made.
 func TestMetricMetadata(t *testing.T) {
