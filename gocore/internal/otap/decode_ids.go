@@ -63,6 +63,7 @@ func (d *decoder) rawIDs(c *columns, name, usual string) (n numbers, plain bool,
 	case encodingPlain:
 		plain = true
 	case "", usual:
+	case encodingDelta: // of a parent: what the Go producer up to v0.24.0 calls its quasi-delta
 	default:
 		d.fail(c.of+"."+name, fmt.Errorf("has the encoding %.64q", encoding))
 	}
@@ -75,6 +76,13 @@ func encodingOf(field *arrow.Field) string {
 	}
 	encoding, _ := field.Metadata.GetValue(encodingKey)
 	return encoding
+}
+
+// lax tells by an id column whether its table is of the Go producer, which says nothing of
+// encodings, or delta, up to v0.24.0 also where it is quasi-delta.
+func lax(id *arrow.Field) bool {
+	encoding := encodingOf(id)
+	return encoding == "" || encoding == encodingDelta
 }
 
 func maskOf(t arrow.DataType) uint64 {

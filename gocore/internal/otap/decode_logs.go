@@ -26,7 +26,7 @@ func (d *decoder) logs() {
 		body: body, attrs: d.attrs(LogAttrs),
 	}
 	if body != nil {
-		r.values = d.values(body, encodingOf(id) == "")
+		r.values = d.values(body, lax(id))
 	}
 	d.root(c, func(out []byte, row int) []byte { return d.record(out, r, row) })
 }

@@ -82,8 +82,8 @@ func (d *decoder) exemplars(table, attributes PayloadType) *exemplars {
 		attrs: d.attrs(attributes),
 	}
 	_, field := c.find("parent_id")
-	lax := encodingOf(field) == ""
-	e.children = d.children(d.parents(c, func(row int) bool { return e.same(row, lax) }))
+	asInGo := lax(field)
+	e.children = d.children(d.parents(c, func(row int) bool { return e.same(row, asInGo) }))
 	return e
 }
 

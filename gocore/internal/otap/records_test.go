@@ -169,6 +169,36 @@ func TestMillisecondsThatAreNone(t *testing.T) {
 	), `resource_spans { resource {} scope_spans { scope {} spans { start_time_unix_nano: 10 end_time_unix_nano: 15 } } }`)
 }
 
+// TestDeltaThatIsQuasi: the Go producer v0.24.0 says delta of points' attributes, and it is the
+// quasi-delta of all attributes, with the Go producer's rules.
+func TestDeltaThatIsQuasi(t *testing.T) {
+	expect(t, testConsumer(t, otlp.Metrics), message(t, 1,
+		part{UnivariateMetrics, []arrow.Field{column("id", u16), column("metric_type", u8)}, `[{"id":0,"metric_type":1}]`},
+		part{NumberPoints, []arrow.Field{encodedAs("id", u32, encodingDelta), column("parent_id", u16), column("int_value", i64)},
+			`[{"id":0,"parent_id":0,"int_value":5},{"id":1,"parent_id":0,"int_value":6}]`},
+		part{NumberAttrs, []arrow.Field{encodedAs("parent_id", u32, encodingDelta), column("key", utf8Type), column("type", u8), column("str", utf8Type)},
+			`[{"parent_id":0,"key":"a","type":1,"str":"x"},{"parent_id":1,"key":"a","type":1,"str":"x"},{"parent_id":1,"key":"b","type":1,"str":null}]`},
+	), `resource_metrics { resource {} scope_metrics { scope {} metrics { gauge {
+	  data_points { as_int: 5 attributes { key: "a" value { string_value: "x" } } }
+	  data_points { as_int: 6 attributes { key: "a" value { string_value: "x" } } attributes { key: "b" value { string_value: "" } } } } } } }`)
+}
+
+// TestEmptyBodies: a text that is null is an empty one where ids are as the Go producer's are.
+func TestEmptyBodies(t *testing.T) {
+	body := column("body", arrow.StructOf(column("type", u8), column("str", utf8Type)))
+	rows := `[{"id":0,"body":{"type":1,"str":null}},{"id":0,"body":{"type":0}}]`
+	for encoding, want := range map[string]string{
+		"": `body { string_value: "" }`, encodingDelta: `body { string_value: "" }`, encodingPlain: `body {}`,
+	} {
+		id := column("id", u16)
+		if encoding != "" {
+			id = encodedAs("id", u16, encoding)
+		}
+		expect(t, testConsumer(t, otlp.Logs), message(t, 1, part{Logs, []arrow.Field{id, body}, rows}),
+			`resource_logs { resource {} scope_logs { scope {} log_records { `+want+` } log_records {} } }`)
+	}
+}
+
 // TestMetricMetadata has METRIC_ATTRS, which the reference Consumer refuses, and ids so far
 // apart that no table of them is made.
 func TestMetricMetadata(t *testing.T) {
