@@ -53,52 +53,59 @@ func asOTAP(t fataler, s otlp.Signal, bodies ...[]byte) (all []byte) {
 	return all
 }
 
-// wantSameSorted is for what went through OTAP, which keeps no order of attributes.
+// wantSameSorted is for what went through our OTAP, which keeps no order of attributes.
 func wantSameSorted(t fataler, s otlp.Signal, want, got []byte) {
 	t.Helper()
-	wantSame(t, s, sorted(t, s, want), sorted(t, s, got))
+	wantSame(t, s, sorted(t, s, want, attributes), sorted(t, s, got, attributes))
 }
 
-// sorted puts attributes in the order of their keys.
-func sorted(t fataler, s otlp.Signal, body []byte) []byte {
+func attributes(f protoreflect.FieldDescriptor) bool { return f.Message().Name() == "KeyValue" }
+
+func everything(protoreflect.FieldDescriptor) bool { return true }
+
+// sorted sorts lists of messages that are chosen, and leaves out empty messages.
+func sorted(t fataler, s otlp.Signal, body []byte, chosen func(protoreflect.FieldDescriptor) bool) []byte {
 	t.Helper()
-	m := normal.New(s)
-	err := proto.Unmarshal(body, m)
-	if err == nil {
-		sortKeys(m.ProtoReflect())
-		body, err = proto.Marshal(m)
-	}
+	form, err := normal.Form(s, body)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	return body
+	sortLists(form.ProtoReflect(), chosen)
+	return encoded(form.ProtoReflect())
 }
 
-func sortKeys(m protoreflect.Message) {
+func sortLists(m protoreflect.Message, chosen func(protoreflect.FieldDescriptor) bool) {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
-		case f.IsList() && f.Kind() == protoreflect.MessageKind:
-			list := v.List()
-			var pairs []protoreflect.Value
-			for i := range list.Len() {
-				sortKeys(list.Get(i).Message())
-				pairs = append(pairs, list.Get(i))
+		case f.Kind() != protoreflect.MessageKind:
+		case f.IsList():
+			all := make([]protoreflect.Value, v.List().Len())
+			for i := range all {
+				all[i] = v.List().Get(i)
+				sortLists(all[i].Message(), chosen)
 			}
-			if f.Message().Name() != "KeyValue" {
-				break
+			if chosen(f) {
+				slices.SortFunc(all, func(a, b protoreflect.Value) int { return bytes.Compare(encoded(a.Message()), encoded(b.Message())) })
 			}
-			key := f.Message().Fields().ByName("key")
-			slices.SortFunc(pairs, func(a, b protoreflect.Value) int {
-				return strings.Compare(a.Message().Get(key).String(), b.Message().Get(key).String())
-			})
-			for i, pair := range pairs {
-				list.Set(i, pair)
+			for i, one := range all {
+				v.List().Set(i, one)
 			}
-		case f.Kind() == protoreflect.MessageKind && !f.IsList():
-			sortKeys(v.Message())
+		default:
+			sortLists(v.Message(), chosen)
+			if f.ContainingOneof() == nil && len(encoded(v.Message())) == 0 {
+				m.Clear(f)
+			}
 		}
 		return true
 	})
+}
+
+func encoded(m protoreflect.Message) []byte {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m.Interface())
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // capture converts a message of a signal to OTAP.
