@@ -143,7 +143,7 @@ func isCapture(head []byte) bool {
 }
 
 const (
-	batchIDTag  = 1<<3 | 0
+	batchIDTag  = 1 << 3 // a varint
 	payloadsTag = batchPayloads<<3 | 2
 )
 
