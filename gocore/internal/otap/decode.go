@@ -8,79 +8,59 @@ import (
 // decoder turns one batch's tables into OTLP. Its first error stays.
 type decoder struct {
 	tables [payloadTypes]*columns // nil: not there, or without rows
+	own    [payloadTypes]columns  // what tables point to
+	in     *inflater
 	limit  int64
 	budget Budget
-	held   int64 // of the budget, for out and slab
-	paid   int   // of it, for out
+	held   int64 // of the budget, for out
 	out    []byte
-	slab   []uint64
-	used   int
-	first  int // words that the batch before took
-	total  int // words that the batch took, of slabs before too
+	words  slab[uint64]
 	err    error
 }
 
-// keepBytes is the largest buffer that a decoder keeps from batch to batch.
-const keepBytes = 1 << 20
-
-func (d *decoder) reset(limit int64, budget Budget) {
-	if d.total > len(d.slab) { // one slab for all the next time
-		d.slab = nil
-	}
-	first := d.total
+func (d *decoder) reset(limit int64, budget Budget, in *inflater) {
 	d.shrink(keepBytes)
-	*d = decoder{limit: limit, budget: budget, held: d.held, paid: d.paid, out: d.out[:0], slab: d.slab, first: min(first, keepBytes/8)}
+	*d = decoder{limit: limit, budget: budget, in: in, held: d.held, out: d.out[:0], words: d.words}
 }
 
 // shrink lets go of buffers larger than that, and of what the budget gave for them.
 func (d *decoder) shrink(keep int) {
+	d.words.reset(keep)
 	if cap(d.out) > keep {
 		d.out = nil
 	}
-	if cap(d.slab)*8 > keep {
-		d.slab = nil
+	if left := int64(cap(d.out)); left < d.held {
+		d.budget.Give(d.held - left)
+		d.held = left
 	}
-	if d.budget != nil {
-		left := int64(cap(d.out) + 8*cap(d.slab))
-		if left < d.held {
-			d.budget.Give(d.held - left)
-			d.held = left
-		}
-	}
-	d.paid = cap(d.out)
 }
 
 // pay holds so many bytes more of the budget.
 func (d *decoder) pay(bytes int64) bool {
 	if err := d.budget.Take(bytes); err != nil {
-		if d.err == nil {
-			d.err = err
-		}
+		d.failed(err)
 		return false
 	}
 	d.held += bytes
 	return true
 }
 
-func (d *decoder) fail(field string, err error) {
+func (d *decoder) fail(field string, err error) { d.failed(inColumn(field, err)) }
+
+func (d *decoder) failed(err error) {
 	if d.err == nil {
-		d.err = invalid(field, err)
+		d.err = err
 	}
 }
 
-// words gives room for n numbers, with anything in it, until the next reset.
-func (d *decoder) words(n int) []uint64 {
-	if d.used+n > len(d.slab) {
-		size := max(n, 2*len(d.slab), d.first, 4<<10)
-		if !d.pay(int64(size) * 8) {
-			panic(d.err)
-		}
-		d.slab, d.used = make([]uint64, size), 0
+// some gives room for n numbers, with anything in it, until the next reset.
+func (d *decoder) some(n int) []uint64 {
+	some, err := d.words.take(n)
+	if err != nil {
+		d.failed(err)
+		panic(err)
 	}
-	words := d.slab[d.used : d.used+n : d.used+n]
-	d.used += n
-	d.total += n
-	return words
+	return some
 }
 
 // room is asked between pieces of output, each of which is bounded by its record: it makes
@@ -89,11 +69,8 @@ func (d *decoder) room(out []byte) bool {
 	if d.err != nil {
 		return false
 	}
-	if more := cap(out) - d.paid; more > 0 {
-		if !d.pay(int64(more)) {
-			return false
-		}
-		d.paid += more
+	if more := int64(cap(out)) - d.held; more > 0 && !d.pay(more) {
+		return false
 	}
 	if int64(len(out)) > d.limit {
 		d.err = fault.New(fault.TooLarge, op, "the batch is larger than %d bytes as OTLP", d.limit)

@@ -2,8 +2,7 @@ package otap
 
 import (
 	"fmt"
-
-	"github.com/apache/arrow-go/v18/arrow"
+	"math"
 )
 
 // Ids join a table's rows with those of the tables below it. On the wire they are
@@ -58,34 +57,25 @@ func (d *decoder) rawIDs(c *columns, name, usual string) (n numbers, plain bool,
 	if len(n.v) == 0 {
 		return n, true, 0
 	}
-	found, field := c.find(name)
-	switch encoding := encodingOf(field); encoding {
+	found := c.find(name)
+	switch encoding := found.encoding; encoding {
 	case encodingPlain:
 		plain = true
 	case "", usual:
 	default:
 		d.fail(c.of+"."+name, fmt.Errorf("has the encoding %.64q", encoding))
 	}
-	return n, plain, maskOf(found.DataType())
+	return n, plain, found.typ.mask()
 }
 
-func encodingOf(field *arrow.Field) string {
-	if field == nil {
-		return ""
-	}
-	encoding, _ := field.Metadata.GetValue(encodingKey)
-	return encoding
+// lax tells whether a column says no encoding, as the Go producer's don't.
+func (c *columns) lax(name string) bool {
+	found := c.find(name)
+	return found == nil || found.encoding == ""
 }
 
-func maskOf(t arrow.DataType) uint64 {
-	if dict, ok := t.(*arrow.DictionaryType); ok {
-		t = dict.ValueType
-	}
-	if fixed, ok := t.(arrow.FixedWidthDataType); ok && fixed.BitWidth() < 64 {
-		return 1<<fixed.BitWidth() - 1
-	}
-	return 1<<64 - 1
-}
+// mask is what numbers of a type are cut to.
+func (t valueType) mask() uint64 { return math.MaxUint64 >> (64 - 8*t.width) }
 
 // children are a table's rows by the id of the row above.
 type children struct {
@@ -114,7 +104,7 @@ func (d *decoder) children(parents []uint64) children {
 		}
 		most = uint64(len(c.slots))
 	}
-	c.start, c.rows = d.words(int(most)+3), d.words(len(parents))
+	c.start, c.rows = d.some(int(most)+3), d.some(len(parents))
 	clear(c.start)
 	for _, p := range parents { // two ahead: filling moves each start to the next one's
 		c.start[c.slot(p)+2]++

@@ -16,7 +16,6 @@ func (d *decoder) logs() {
 	if c == nil {
 		return
 	}
-	_, id := c.find("id")
 	body := d.group(c, "body")
 	r := &records{
 		ids: d.ids(c, "id"), time: d.numbers(c, "time_unix_nano", moments), observed: d.numbers(c, "observed_time_unix_nano", moments),
@@ -26,7 +25,7 @@ func (d *decoder) logs() {
 		body: body, attrs: d.attrs(LogAttrs),
 	}
 	if body != nil {
-		r.values = d.values(body, encodingOf(id) == "")
+		r.values = d.values(body, c.lax("id"))
 	}
 	d.root(c, func(out []byte, row int) []byte { return d.record(out, r, row) })
 }

@@ -232,8 +232,8 @@ func (d *decoder) pointBuckets(out []byte, field uint32, b *buckets, row int) []
 }
 
 func (d *decoder) pointQuantiles(out []byte, q *quantiles, row int) []byte {
-	from, to := q.of(row)
-	for i := from; i < to; i++ {
+	from, n := q.ranges.of(row)
+	for i := from; i < from+n; i++ {
 		if !d.room(out) {
 			return out
 		}

@@ -127,8 +127,7 @@ func (d *decoder) attrs(p PayloadType) *attrs {
 	if c == nil {
 		return nil
 	}
-	_, field := c.find("parent_id")
-	a := &attrs{key: d.texts(c, "key", 0), values: d.values(c, encodingOf(field) == "")}
+	a := &attrs{key: d.texts(c, "key", 0), values: d.values(c, c.lax("parent_id"))}
 	if !a.key.there || len(a.kind.v) == 0 {
 		d.fail(c.of, fmt.Errorf("has no column key or no column type"))
 		return nil
