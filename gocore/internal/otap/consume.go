@@ -316,7 +316,7 @@ func (c *Consumer) decode(records [payloadTypes]*reader) (body []byte, err error
 	default:
 		d.metrics()
 	}
-	return d.out, d.err
+	return d.out.b, d.err
 }
 
 // inColumn is what is wrong in a column, unless it is that memory is not to be had.

@@ -7,42 +7,45 @@ import (
 
 // decoder turns one batch's tables into OTLP. Its first error stays.
 type decoder struct {
-	tables [payloadTypes]*columns // nil: not there, or without rows
-	own    [payloadTypes]columns  // what tables point to
-	in     *inflater
-	limit  int64
-	budget Budget
-	held   int64 // of the budget, for out
-	out    []byte
-	words  slab[uint64]
-	err    error
+	tables  [payloadTypes]*columns // nil: not there, or without rows
+	own     [payloadTypes]columns  // what tables point to
+	in      *inflater
+	limit   int64
+	budget  Budget
+	out     output // the body
+	written output // attributes
+	words   slab[uint64]
+	widths  widths
+	err     error
 }
+
+// output is bytes that grow piece by piece.
+type output struct {
+	b    []byte
+	held int64 // of the budget
+}
+
+// widths are how many bytes the last lengths of such messages took.
+type widths struct{ resource, scope, item int }
 
 func (d *decoder) reset(limit int64, budget Budget, in *inflater) {
 	d.shrink(keepBytes)
-	*d = decoder{limit: limit, budget: budget, in: in, held: d.held, out: d.out[:0], words: d.words}
+	*d = decoder{limit: limit, budget: budget, in: in, out: d.out, written: d.written, words: d.words, widths: d.widths}
 }
 
-// shrink lets go of buffers larger than that, and of what the budget gave for them.
+// shrink empties buffers, and lets go of those larger than that.
 func (d *decoder) shrink(keep int) {
 	d.words.reset(keep)
-	if cap(d.out) > keep {
-		d.out = nil
+	for _, o := range []*output{&d.out, &d.written} {
+		o.b = o.b[:0]
+		if cap(o.b) > keep {
+			o.b = nil
+		}
+		if left := int64(cap(o.b)); left < o.held {
+			d.budget.Give(o.held - left)
+			o.held = left
+		}
 	}
-	if left := int64(cap(d.out)); left < d.held {
-		d.budget.Give(d.held - left)
-		d.held = left
-	}
-}
-
-// pay holds so many bytes more of the budget.
-func (d *decoder) pay(bytes int64) bool {
-	if err := d.budget.Take(bytes); err != nil {
-		d.failed(err)
-		return false
-	}
-	d.held += bytes
-	return true
 }
 
 func (d *decoder) fail(field string, err error) { d.failed(inColumn(field, err)) }
@@ -63,14 +66,23 @@ func (d *decoder) some(n int) []uint64 {
 	return some
 }
 
-// room is asked between pieces of output, each of which is bounded by its record: it makes
-// sure that the budget covers what there is, and is false when the batch has to end.
+// room is asked between pieces of the body, each of which is bounded by its record, and is false
+// when the batch has to end.
 func (d *decoder) room(out []byte) bool {
+	return d.err == nil && int64(cap(out)) <= d.out.held && int64(len(out)) <= d.limit || d.covers(&d.out, out)
+}
+
+// covers makes sure that the budget covers an output of these bytes.
+func (d *decoder) covers(o *output, out []byte) bool {
 	if d.err != nil {
 		return false
 	}
-	if more := int64(cap(out)) - d.held; more > 0 && !d.pay(more) {
-		return false
+	if more := int64(cap(out)) - o.held; more > 0 {
+		if err := d.budget.Take(more); err != nil {
+			d.failed(err)
+			return false
+		}
+		o.held += more
 	}
 	if int64(len(out)) > d.limit {
 		d.err = fault.New(fault.TooLarge, op, "the batch is larger than %d bytes as OTLP", d.limit)

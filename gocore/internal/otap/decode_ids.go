@@ -77,7 +77,7 @@ func (c *columns) lax(name string) bool {
 // mask is what numbers of a type are cut to.
 func (t valueType) mask() uint64 { return math.MaxUint64 >> (64 - 8*t.width) }
 
-// children are a table's rows by the id of the row above.
+// children are a table's rows, or what stands for them, by the id of the row above.
 type children struct {
 	slots map[uint64]int // for ids far apart
 	start []uint64       // start[s] to start[s+1] are slot s's places in rows
@@ -88,21 +88,16 @@ type children struct {
 // are looked up.
 const spreadLimit = 4
 
-// family sorts rows by their parents, in a row of counters: two passes, nothing allocated.
-func (d *decoder) children(parents []uint64) children {
+// children sorts rows by their parents, in a row of counters: two passes, nothing allocated. What
+// stands for the rows are their numbers, or else these.
+func (d *decoder) children(parents, rows []uint64) children {
 	var c children
 	most := uint64(0)
 	for _, p := range parents {
 		most = max(most, p)
 	}
-	if most > uint64(spreadLimit*len(parents)+1<<16) {
-		c.slots = make(map[uint64]int)
-		for _, p := range parents {
-			if _, known := c.slots[p]; !known {
-				c.slots[p] = len(c.slots)
-			}
-		}
-		most = uint64(len(c.slots))
+	if most > uint64(spreadLimit*len(parents)+1<<10) {
+		most = c.lookUp(parents)
 	}
 	c.start, c.rows = d.some(int(most)+3), d.some(len(parents))
 	clear(c.start)
@@ -115,9 +110,23 @@ func (d *decoder) children(parents []uint64) children {
 	for row, p := range parents {
 		at := &c.start[c.slot(p)+1]
 		c.rows[*at] = uint64(row)
+		if rows != nil {
+			c.rows[*at] = rows[row]
+		}
 		*at++
 	}
 	return c
+}
+
+// lookUp gives each id a slot, and how many there are.
+func (c *children) lookUp(parents []uint64) uint64 {
+	c.slots = make(map[uint64]int)
+	for _, p := range parents {
+		if _, known := c.slots[p]; !known {
+			c.slots[p] = len(c.slots)
+		}
+	}
+	return uint64(len(c.slots))
 }
 
 func (c *children) slot(id uint64) int {

@@ -61,10 +61,10 @@ func (d *decoder) exemplars(table, attributes PayloadType) *exemplars {
 	e := &exemplars{
 		ids: d.ids(c, "id"), time: d.numbers(c, "time_unix_nano", moments), integer: d.numbers(c, "int_value", integers),
 		double: d.numbers(c, "double_value", doubles), traceID: d.texts(c, "trace_id", 16), spanID: d.texts(c, "span_id", 8),
-		attrs: d.attrs(attributes),
+		attrs: d.attrs(attributes, 7),
 	}
 	lax := c.lax("parent_id")
-	e.children = d.children(d.parents(c, func(row int) bool { return e.same(row, lax) }))
+	e.children = d.children(d.parents(c, func(row int) bool { return e.same(row, lax) }), nil)
 	return e
 }
 
