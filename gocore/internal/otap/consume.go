@@ -54,7 +54,7 @@ type Consumer struct {
 type reader struct {
 	schemaID string
 	columns  []column
-	rows     int
+	record   record
 	dicts    []*dictionary
 	held     int64 // of the store
 }
@@ -83,7 +83,7 @@ func NewConsumer(signal otlp.Signal, limits Limits, budget Budget) *Consumer {
 	c := &Consumer{signal: signal, limits: limits, budget: budget}
 	c.store = store{limit: limits.StreamBytes, budget: budget}
 	c.packed.out.budget = &c.store
-	c.d.words.budget = budget
+	c.d.budget, c.d.words.budget = budget, budget
 	return c
 }
 
@@ -122,16 +122,28 @@ func (c *Consumer) Consume(message []byte) (id int64, body []byte, err error) {
 // consume reads every payload, also when one is bad: the next batch needs their dictionaries.
 func (c *Consumer) consume(batch batch, err error) (body []byte, _ error) {
 	defer c.packed.out.reset(keepBytes / 4)
+	c.expect(batch)
 	records, err := c.readAll(batch, err)
 	if err == nil {
 		body, err = c.decode(records)
 	}
 	for _, r := range records {
 		if r != nil {
-			drop(r.columns)
+			r.record.body = nil // it is the message's
 		}
 	}
 	return body, err
+}
+
+// expect has the stream's first batch find the room it needs, and not grow into it.
+func (c *Consumer) expect(batch batch) {
+	largest, values := int64(0), int64(0)
+	for i := range batch.payloads {
+		largest += batch.payloads[i].largest
+		values += batch.payloads[i].values
+	}
+	c.packed.out.expect(largest - rowBytes*values)
+	c.d.expect(largest, values)
 }
 
 // readAll gives the readers whose records are the batch's, by table; err is what is wrong already.
@@ -250,7 +262,7 @@ func (c *Consumer) messages(r *reader, p *payload) (err error) {
 		case kind == messageDictionary:
 			err = r.define(head, body, &c.packed, &c.store)
 		default:
-			err = r.record(head, body)
+			err = r.take(head, body)
 		}
 		if err != nil {
 			return err
@@ -303,8 +315,8 @@ func (c *Consumer) decode(records [payloadTypes]*reader) (body []byte, err error
 		}
 	}()
 	for i, r := range records {
-		if r != nil && r.rows > 0 {
-			d.own[i] = columns{of: PayloadType(i).String(), all: r.columns, rows: r.rows}
+		if r != nil && r.record.rows > 0 {
+			d.own[i] = columns{of: PayloadType(i).String(), all: r.columns, rows: r.record.rows}
 			d.tables[i] = &d.own[i]
 		}
 	}

@@ -1,6 +1,8 @@
 package otap
 
 import (
+	"math"
+
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
@@ -11,12 +13,23 @@ type decoder struct {
 	own     [payloadTypes]columns  // what tables point to
 	in      *inflater
 	limit   int64
+	most    int // the limit, and below any length once there is an error
 	budget  Budget
 	out     output // the body
 	written output // attributes
 	words   slab[uint64]
 	widths  widths
 	err     error
+}
+
+// expect has a decoder without room take it for a batch of so many bytes and values. Where that
+// is not to be had, it grows as far as it needs to.
+func (d *decoder) expect(bytes, values int64) {
+	d.words.expect(values + values/4) // and what joins the tables
+	size := min(bytes, keepBytes)
+	if cap(d.out.b) == 0 && d.budget.Take(size) == nil {
+		d.out = output{make([]byte, 0, size), size}
+	}
 }
 
 // output is bytes that grow piece by piece.
@@ -30,7 +43,7 @@ type widths struct{ resource, scope, item int }
 
 func (d *decoder) reset(limit int64, budget Budget, in *inflater) {
 	d.shrink(keepBytes)
-	*d = decoder{limit: limit, budget: budget, in: in, out: d.out, written: d.written, words: d.words, widths: d.widths}
+	*d = decoder{limit: limit, most: int(min(limit, math.MaxInt)), budget: budget, in: in, out: d.out, written: d.written, words: d.words, widths: d.widths}
 }
 
 // shrink empties buffers, and lets go of those larger than that.
@@ -52,7 +65,7 @@ func (d *decoder) fail(field string, err error) { d.failed(inColumn(field, err))
 
 func (d *decoder) failed(err error) {
 	if d.err == nil {
-		d.err = err
+		d.err, d.most = err, -1
 	}
 }
 
@@ -69,7 +82,7 @@ func (d *decoder) some(n int) []uint64 {
 // room is asked between pieces of the body, each of which is bounded by its record, and is false
 // when the batch has to end.
 func (d *decoder) room(out []byte) bool {
-	return d.err == nil && int64(cap(out)) <= d.out.held && int64(len(out)) <= d.limit || d.covers(&d.out, out)
+	return int64(cap(out)) <= d.out.held && len(out) <= d.most || d.covers(&d.out, out)
 }
 
 // covers makes sure that the budget covers an output of these bytes.
@@ -85,7 +98,7 @@ func (d *decoder) covers(o *output, out []byte) bool {
 		o.held += more
 	}
 	if int64(len(out)) > d.limit {
-		d.err = fault.New(fault.TooLarge, op, "the batch is larger than %d bytes as OTLP", d.limit)
+		d.failed(fault.New(fault.TooLarge, op, "the batch is larger than %d bytes as OTLP", d.limit))
 		return false
 	}
 	return true

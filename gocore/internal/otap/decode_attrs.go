@@ -41,7 +41,7 @@ func (d *decoder) attrs(p PayloadType, field uint32) *attrs {
 	}
 	spans := d.some(c.rows)
 	for row := range spans {
-		same := row > 0 && t.key.same(row, row-1) && t.values.same(row)
+		same := row > 0 && t.kind.v[row] == t.kind.v[row-1] && t.key.same(row) && t.values.same(row)
 		if same && !plain {
 			parents.v[row] = (parents.v[row] + parents.v[row-1]) & mask
 		}

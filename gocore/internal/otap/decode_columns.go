@@ -73,8 +73,10 @@ func (n *numbers) at(row int) uint64 {
 // has tells whether a row has a number.
 func (n *numbers) has(row int) bool { return row < len(n.v) && n.valid.at(row) }
 
-// same tells whether two rows have the same number, or none.
-func (n *numbers) same(a, b int) bool { return n.at(a) == n.at(b) && n.has(a) == n.has(b) }
+// same tells whether a row has the number of the row before it, or both have none.
+func (n *numbers) same(row int) bool {
+	return n.v == nil || n.v[row] == n.v[row-1] && (n.valid.bitmap == nil || n.has(row) == n.has(row-1))
+}
 
 // family is what a column's numbers may be.
 type family uint8
@@ -175,7 +177,7 @@ func (d *decoder) texts(c *columns, name string, width int) texts {
 	if t.dict {
 		t.content = found.dict.content
 		err = d.widen(found, t.spans, valid, noSpan)
-	} else if t.content, err = d.in.texts(found, t.spans, 0, valid); err == nil {
+	} else if t.content, err = d.in.texts(found, t.spans, valid); err == nil {
 		valid.blank(t.spans, noSpan)
 	}
 	if err != nil {
@@ -197,20 +199,24 @@ func (t *texts) at(row int) []byte {
 	return t.content[s>>32:][:uint32(s)]
 }
 
-// same tells whether two rows have the same text, or none.
-func (t *texts) same(a, b int) bool {
-	if !t.there || t.spans[a] == t.spans[b] {
-		return true
-	}
-	x, y := t.at(a), t.at(b)
-	return (x == nil) == (y == nil) && string(x) == string(y)
+// same tells whether a row has the text of the row before it, or both have none.
+func (t *texts) same(row int) bool {
+	return t.spans == nil || t.spans[row] == t.spans[row-1] || t.equal(row) && t.none(row) == t.none(row-1)
 }
 
 // sameText is same where no text and an empty one are the same: what is compared is what a
 // required column holds.
-func (t *texts) sameText(a, b int) bool {
-	return !t.there || t.spans[a] == t.spans[b] || string(t.at(a)) == string(t.at(b))
+func (t *texts) sameText(row int) bool {
+	return t.spans == nil || t.spans[row] == t.spans[row-1] || t.equal(row)
 }
+
+func (t *texts) none(row int) bool { return t.spans[row] == noSpan }
+
+// equal compares the texts, which may stand twice in a dictionary. It is rare: inlined, it would
+// keep those that call it from being that.
+//
+//go:noinline
+func (t *texts) equal(row int) bool { return string(t.at(row)) == string(t.at(row-1)) }
 
 // ranges are where each row's items lie in what a list column lists.
 type ranges []uint64

@@ -21,11 +21,12 @@ type entity struct {
 	version texts // of a scope
 	url     texts
 	attrs   *attrs
+	changes []uint64 // a 1 for each row whose entity is not that of the row before it
 }
 
 func (d *decoder) containers(root *columns) containers {
 	resource, scope := d.group(root, "resource"), d.group(root, "scope")
-	return containers{
+	of := containers{
 		resource: entity{
 			ids: d.ids(resource, "id"), dropped: d.numbers(resource, "dropped_attributes_count", integers),
 			url: d.texts(resource, "schema_url", 0), attrs: d.attrs(ResourceAttrs, 1),
@@ -36,12 +37,29 @@ func (d *decoder) containers(root *columns) containers {
 			url: d.texts(root, "schema_url", 0), attrs: d.attrs(ScopeAttrs, 3),
 		},
 	}
+	of.resource.changes, of.scope.changes = d.changes(&of.resource, root.rows), d.changes(&of.scope, root.rows)
+	return of
 }
 
-// same tells whether a row has the entity of the row before it.
-func (e *entity) same(row int) bool {
-	return e.ids.same(row, row-1) && e.dropped.same(row, row-1) &&
-		e.name.same(row, row-1) && e.version.same(row, row-1) && e.url.same(row, row-1)
+// changes has a 1 for each row whose entity is not that of the row before it.
+func (d *decoder) changes(e *entity, rows int) []uint64 {
+	changes := d.some(rows)
+	clear(changes)
+	for _, n := range []*numbers{&e.ids, &e.dropped} {
+		for row := 1; row < rows && n.v != nil; row++ {
+			if !n.same(row) {
+				changes[row] = 1
+			}
+		}
+	}
+	for _, t := range []*texts{&e.name, &e.version, &e.url} {
+		for row := 1; row < rows && t.spans != nil; row++ {
+			if !t.same(row) {
+				changes[row] = 1
+			}
+		}
+	}
+	return changes
 }
 
 // root writes a root table: item writes what a row is, as the fields of a message.
@@ -52,7 +70,7 @@ func (d *decoder) root(c *columns, item func(out []byte, row int) []byte) {
 		first, width := row, d.widths.resource
 		out, place = wire.BeginWide(out, 1, width)
 		out = d.resource(out, &of.resource, row)
-		for first == row || row < c.rows && of.resource.same(row) {
+		for first == row || row < c.rows && of.resource.changes[row] == 0 {
 			out, row = d.scopeItems(out, &of, c.rows, row, item)
 			if !d.room(out) {
 				d.out.b = out
@@ -76,7 +94,7 @@ func (d *decoder) scopeItems(out []byte, of *containers, rows, row int, item fun
 		out = item(out, row)
 		out, itemWidth = wire.EndWide(out, place, itemWidth)
 		row++
-		if row == rows || !d.room(out) || !of.resource.same(row) || !of.scope.same(row) {
+		if row == rows || !d.room(out) || of.resource.changes[row]|of.scope.changes[row] != 0 {
 			break
 		}
 	}

@@ -71,7 +71,7 @@ func (d *decoder) exemplars(table, attributes PayloadType) *exemplars {
 // same tells whether a row and the one before it have the same value, or none. The Go producer
 // compares doubles as Go does, the Rust engine bit by bit.
 func (e *exemplars) same(row int, lax bool) bool {
-	if !e.integer.same(row, row-1) || e.double.has(row) != e.double.has(row-1) {
+	if !e.integer.same(row) || e.double.has(row) != e.double.has(row-1) {
 		return false
 	}
 	a, b := e.double.at(row), e.double.at(row-1)

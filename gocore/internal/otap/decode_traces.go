@@ -79,7 +79,7 @@ func (d *decoder) events() *events {
 		ids: d.ids(c, "id"), time: d.numbers(c, "time_unix_nano", moments), name: d.texts(c, "name", 0),
 		dropped: d.numbers(c, "dropped_attributes_count", integers), attrs: d.attrs(EventAttrs, 3),
 	}
-	e.children = d.children(d.parents(c, func(row int) bool { return e.name.sameText(row, row-1) }), nil)
+	e.children = d.children(d.parents(c, func(row int) bool { return e.name.sameText(row) }), nil)
 	return e
 }
 
@@ -121,7 +121,7 @@ func (d *decoder) links() *links {
 		traceID: d.texts(c, "trace_id", 16), spanID: d.texts(c, "span_id", 8), traceState: d.texts(c, "trace_state", 0),
 		attrs: d.attrs(LinkAttrs, 4),
 	}
-	l.children = d.children(d.parents(c, func(row int) bool { return l.traceID.sameText(row, row-1) }), nil)
+	l.children = d.children(d.parents(c, func(row int) bool { return l.traceID.sameText(row) }), nil)
 	return l
 }
 

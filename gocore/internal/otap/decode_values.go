@@ -52,26 +52,20 @@ func (v *values) missing(row int) bool {
 // same tells whether a row and the one before it have the same value, as far as parent ids of
 // such rows are deltas: for maps, slices and what has no value they never are.
 func (v *values) same(row int) bool {
-	kind := v.kind.at(row)
-	if kind != v.kind.at(row-1) {
+	kind := v.kind.v[row]
+	switch {
+	case kind != v.kind.v[row-1], !v.lax && (v.missing(row) || v.missing(row-1)):
 		return false
-	}
-	if !v.lax && (v.missing(row) || v.missing(row-1)) {
-		return false
-	}
-	switch kind {
-	case kindStr:
-		return v.str.sameText(row, row-1)
-	case kindInt:
+	case kind == kindStr:
+		return v.str.sameText(row)
+	case kind == kindInt:
 		return v.integer.at(row) == v.integer.at(row-1)
-	case kindDouble:
+	case kind == kindDouble:
 		return v.sameDouble(row)
-	case kindBool:
+	case kind == kindBool:
 		return v.boolean.at(row) == v.boolean.at(row-1)
-	case kindBytes:
-		return v.bytes.sameText(row, row-1)
 	}
-	return false
+	return kind == kindBytes && v.bytes.sameText(row)
 }
 
 // sameDouble compares as Go does, where a NaN differs from itself, or as Arrow for Rust does,

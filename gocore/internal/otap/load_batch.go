@@ -38,25 +38,23 @@ type pieces struct {
 	f              *flatbuf.Reader
 	node, nodes    int // where the next one is, and how many are left
 	part, parts    int
-	body           []byte
-	codec          byte
+	of             *record
 	tooFew, beyond bool
 }
 
-// record has the columns refer to a record batch, whose bytes they keep.
-func (r *reader) record(head, body []byte) error {
+// take has the columns refer to a record batch, whose bytes the reader keeps.
+func (r *reader) take(head, body []byte) error {
 	f := flatbuf.New(head)
-	batch := f.Table(f.Field(f.Root(), messageHeader))
-	p := newPieces(f, batch, body)
-	r.rows = int(f.Word(f.Field(batch, batchRows)))
+	p := newPieces(f, f.Table(f.Field(f.Root(), messageHeader)), body, &r.record)
 	for i := range r.columns {
 		p.column(&r.columns[i])
 	}
 	return p.err()
 }
 
-func newPieces(f *flatbuf.Reader, batch int, body []byte) *pieces {
-	p := &pieces{f: f, body: body, codec: packing(f, batch)}
+func newPieces(f *flatbuf.Reader, batch int, body []byte, of *record) pieces {
+	*of = record{rows: int(f.Word(f.Field(batch, batchRows))), body: body, codec: packing(f, batch)}
+	p := pieces{f: f, of: of}
 	p.node, p.nodes = f.Vector(f.Field(batch, batchNodes), pairBytes)
 	p.part, p.parts = f.Vector(f.Field(batch, batchBuffers), pairBytes)
 	return p
@@ -76,7 +74,6 @@ func (p *pieces) column(c *column) {
 		return
 	}
 	c.rows, c.nulls = int(p.f.Word(p.node)), p.f.Word(p.node+8) != 0
-	c.codec = p.codec
 	p.node += pairBytes
 	p.nodes--
 	for i := range c.slots {
@@ -87,25 +84,17 @@ func (p *pieces) column(c *column) {
 	}
 }
 
-func (p *pieces) next() []byte {
+func (p *pieces) next() extent {
 	if p.parts == 0 {
 		p.tooFew = true
-		return nil
+		return extent{}
 	}
 	offset, size := p.f.Word(p.part), p.f.Word(p.part+8)
 	p.part += pairBytes
 	p.parts--
-	if end := offset + size; end < offset || end > uint64(len(p.body)) {
+	if end := offset + size; end < offset || end > uint64(len(p.of.body)) {
 		p.beyond = true
-		return nil
+		return extent{}
 	}
-	return p.body[offset : offset+size]
-}
-
-// drop lets go of a record, whose bytes are the message's.
-func drop(columns []column) {
-	for i := range columns {
-		columns[i].parts = [3][]byte{}
-		drop(columns[i].children)
-	}
+	return extent{int(offset), int(size)}
 }

@@ -11,7 +11,8 @@ import (
 // batch adds to it and reads only what its rows use.
 type dictionary struct {
 	id      uint64
-	values  column   // as the last message had them
+	values  column // as the last message had them
+	record  record
 	words   []uint64 // numbers, or spans of content
 	content []byte
 }
@@ -56,7 +57,7 @@ func (r *reader) define(head, body []byte, in *inflater, s *store) error {
 	if d == nil {
 		return fmt.Errorf("dictionary %d belongs to no column", id)
 	}
-	p := newPieces(f, f.Table(f.Field(message, dictionaryBatchData)), body)
+	p := newPieces(f, f.Table(f.Field(message, dictionaryBatchData)), body, &d.record)
 	p.column(&d.values)
 	if err := p.err(); err != nil {
 		return err
@@ -65,7 +66,7 @@ func (r *reader) define(head, body []byte, in *inflater, s *store) error {
 		d.words, d.content = d.words[:0], d.content[:0]
 	}
 	err := r.extend(d, in, s)
-	d.values.parts = [3][]byte{} // as drop does
+	d.record.body = nil
 	if err != nil {
 		return inColumn(d.values.path, err)
 	}
@@ -99,59 +100,66 @@ func (r *reader) extend(d *dictionary, in *inflater, s *store) error {
 }
 
 // texts adds texts to a dictionary, and their spans.
-func (r *reader) texts(d *dictionary, added []uint64, valid bits, in *inflater, s *store) error {
-	content, err := in.texts(&d.values, added, uint64(len(d.content)), valid)
+func (r *reader) texts(d *dictionary, spans []uint64, valid bits, in *inflater, s *store) error {
+	c := &d.values
+	content, err := c.stored(c.contentPart())
 	if err != nil {
 		return err
 	}
 	had := len(d.content)
-	if d.content, err = extended(r, s, d.content, len(content)); err == nil {
-		copy(d.content[had:], content)
+	if d.content, err = extended(r, s, d.content, content.size+zstdSlack); err != nil {
+		return err
 	}
-	return err
+	added := d.content[had:]
+	d.content = d.content[:had+content.size]
+	if err = in.inflate(content, added[:len(added):len(added)]); err != nil {
+		return err
+	}
+	return in.spans(c, spans, had, content.size, valid)
 }
 
-// texts fills in the spans of a text column, whose content begins at base, and gives the content.
-func (in *inflater) texts(c *column, out []uint64, base uint64, valid bits) (content []byte, err error) {
+// contentPart is which of a text column's buffers has the texts.
+func (c *column) contentPart() int { return c.slots - 1 }
+
+// texts fills in the spans of a text column, and gives its content.
+func (in *inflater) texts(c *column, out []uint64, valid bits) (content []byte, err error) {
+	if content, err = in.part(c, c.contentPart()); err != nil {
+		return nil, err
+	}
+	return content, in.spans(c, out, 0, len(content), valid)
+}
+
+// spans fills in those of a text column's rows, of a content of some size that begins at base.
+func (in *inflater) spans(c *column, out []uint64, base, size int, valid bits) error {
+	if base+size > math.MaxUint32 {
+		return errContent
+	}
 	width := c.typ.offsetWidth()
 	if width == 0 {
-		return in.fixed(c, out, base)
+		return fixedSpans(out, base, size, c.typ.width)
 	}
 	offsets, err := in.part(c, 1)
 	if err != nil {
-		return nil, err
-	}
-	if content, err = in.part(c, 2); err != nil {
-		return nil, err
-	}
-	if base+uint64(len(content)) > math.MaxUint32 {
-		return nil, errContent
+		return err
 	}
 	if len(offsets) > 0 && len(offsets)/width <= len(out) {
-		return nil, errShort
+		return errShort
 	}
-	if bad := spanTexts(out, offsets, width, len(content), base, valid); bad >= 0 {
-		return nil, errRow(bad)
+	if bad := spanTexts(out, offsets, width, size, uint64(base), valid); bad >= 0 {
+		return errRow(bad)
 	}
-	return content, nil
+	return nil
 }
 
-// fixed is texts of values that all have one size.
-func (in *inflater) fixed(c *column, out []uint64, base uint64) ([]byte, error) {
-	content, err := in.part(c, 1)
-	width := c.typ.width
-	switch {
-	case err != nil:
-		return nil, err
-	case len(content)/width < len(out):
-		return nil, errShort
-	case base+uint64(len(content)) > math.MaxUint32:
-		return nil, errContent
+// fixedSpans are those of values that all have one width.
+func fixedSpans(out []uint64, base, size, width int) error {
+	if size/width < len(out) {
+		return errShort
 	}
 	for i := range out {
-		out[i] = span(base+uint64(i*width), uint64(width))
+		out[i] = span(uint64(base+i*width), uint64(width))
 	}
-	return content, nil
+	return nil
 }
 
 // extended gives n values more, in memory that the stream pays for.

@@ -28,50 +28,77 @@ type inflater struct {
 	out  slab[byte]
 }
 
-// part gives a column's i-th buffer. The survey has bounded what all of them take.
+// stored is a buffer as it is in a record.
+type stored struct {
+	bytes []byte
+	size  int  // when it is inflated
+	codec byte // 0: it is as it is
+}
+
+// stored gives a column's i-th buffer.
+func (c *column) stored(i int) (stored, error) {
+	p := c.parts[i]
+	s := stored{bytes: c.from.body[p.at : p.at+p.size], size: p.size}
+	if c.from.codec == 0 || p.size == 0 {
+		return s, nil
+	}
+	if p.size < 8 {
+		return s, errShort
+	}
+	size := binary.LittleEndian.Uint64(s.bytes)
+	switch s.bytes = s.bytes[8:]; {
+	case size == math.MaxUint64: // -1: it did not become smaller
+		s.size = len(s.bytes)
+	case size > math.MaxInt-zstdSlack:
+		return s, errInflate
+	default:
+		s.size, s.codec = int(size), c.from.codec
+	}
+	return s, nil
+}
+
+// part gives a column's i-th buffer, inflated. The survey has bounded what all of them take.
 func (in *inflater) part(c *column, i int) ([]byte, error) {
-	b := c.parts[i]
-	if c.codec == 0 || len(b) == 0 {
-		return b, nil
+	s, err := c.stored(i)
+	if err != nil || s.codec == 0 {
+		return s.bytes, err
 	}
-	if len(b) < 8 {
-		return nil, errShort
-	}
-	size := binary.LittleEndian.Uint64(b)
-	if b = b[8:]; size == math.MaxUint64 { // -1: it is as it is
-		return b, nil
-	}
-	if size > math.MaxInt-zstdSlack {
-		return nil, errInflate
-	}
-	out, err := in.out.take(int(size) + zstdSlack)
+	out, err := in.out.take(s.size + zstdSlack)
 	if err != nil {
 		return nil, err
 	}
-	switch c.codec {
-	case packedZstd:
-		return in.unzstd(b, out[:0], int(size))
-	case packedLZ4:
-		return in.unlz4(b, out[:size])
-	}
-	return nil, errCodec
+	return out[:s.size], in.inflate(s, out)
 }
 
-func (in *inflater) unzstd(b, out []byte, size int) (_ []byte, err error) {
+// inflate fills out, which is zstdSlack longer than what is to be there.
+func (in *inflater) inflate(s stored, out []byte) error {
+	switch s.codec {
+	case 0:
+		copy(out, s.bytes)
+		return nil
+	case packedZstd:
+		return in.unzstd(s.bytes, out[:0], s.size)
+	case packedLZ4:
+		return in.unlz4(s.bytes, out[:s.size])
+	}
+	return errCodec
+}
+
+func (in *inflater) unzstd(b, out []byte, size int) (err error) {
 	if in.zstd == nil {
 		in.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
 			zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if out, err = in.zstd.DecodeAll(b, out); err != nil || len(out) != size {
-		return nil, errInflate
+		return errInflate
 	}
-	return out, nil
+	return nil
 }
 
-func (in *inflater) unlz4(b, out []byte) ([]byte, error) {
+func (in *inflater) unlz4(b, out []byte) error {
 	from := bytes.NewReader(b)
 	if in.lz4 == nil {
 		in.lz4 = lz4.NewReader(from)
@@ -79,9 +106,9 @@ func (in *inflater) unlz4(b, out []byte) ([]byte, error) {
 		in.lz4.Reset(from)
 	}
 	if _, err := io.ReadFull(in.lz4, out); err != nil {
-		return nil, errInflate
+		return errInflate
 	}
-	return out, nil
+	return nil
 }
 
 // valid gives a column's validity.

@@ -92,6 +92,13 @@ func (s *slab[T]) grow(n int) error {
 	return nil
 }
 
+// expect has a slab without room take so many values at once.
+func (s *slab[T]) expect(n int64) {
+	if len(s.room) == 0 {
+		s.first = max(s.first, int(min(n, keepBytes/s.size())))
+	}
+}
+
 // reset takes all back, and keeps so many bytes at most.
 func (s *slab[T]) reset(keep int) {
 	s.first = min(s.total, keep/int(s.size()))

@@ -18,11 +18,22 @@ type column struct {
 	children []column
 	slots    int // buffers in a record
 
+	from  *record
 	rows  int
 	nulls bool
-	codec byte
-	parts [3][]byte // the buffers as they came, compressed or not
+	parts [3]extent // of the record's body
 }
+
+// record is a record batch as it came.
+type record struct {
+	rows  int
+	body  []byte
+	codec byte // how its parts are compressed
+}
+
+// extent is where a buffer lies in a record's body. A slice in each column instead would keep the
+// garbage collector busy.
+type extent struct{ at, size int }
 
 // valueType is a type as far as OTAP tells types apart.
 type valueType struct {
@@ -133,6 +144,7 @@ func (r *reader) fields(f *flatbuf.Reader, vector int, of string, inList bool, s
 	}
 	columns := make([]column, len(all))
 	for i, at := range all {
+		columns[i].from = &r.record
 		columns[i].name = f.Text(f.Field(at, fieldName))
 		columns[i].path = of + "." + columns[i].name
 		if inList {
@@ -173,9 +185,8 @@ func (r *reader) coded(f *flatbuf.Reader, encoding int, c *column) error {
 	}
 	id := f.Word(f.Field(encoding, dictionaryID))
 	if c.dict = r.dictionary(id); c.dict == nil {
-		values := *c
-		values.dict = nil
-		c.dict = &dictionary{id: id, values: values}
+		c.dict = &dictionary{id: id, values: *c}
+		c.dict.values.from = &c.dict.record
 		r.dicts = append(r.dicts, c.dict)
 	} else if c.dict.values.typ != c.typ || len(c.children) > 0 {
 		return fmt.Errorf("columns of different types share dictionary %d", id)

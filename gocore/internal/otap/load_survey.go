@@ -47,7 +47,8 @@ type outline struct {
 	schema     bool  // it begins a stream
 	dictionary bool  // it adds to or replaces dictionaries
 	batch      bool  // it has a record batch
-	largest    int64 // bytes that all of it takes when it is inflated
+	largest    int64 // bytes that all of it takes when it is inflated and looked at
+	values     int64 // rows of all columns
 }
 
 // survey reads the heads of a payload's messages.
@@ -119,6 +120,7 @@ func (o *outline) add(kind byte, head, body []byte) error {
 	o.grow(rows, rowBytes)
 	for node, n := f.Vector(f.Field(at, batchNodes), pairBytes); n > 0; n-- {
 		o.grow(f.Word(node), rowBytes)
+		o.values += int64(f.Word(node)) // which largest bounds
 		node += pairBytes
 	}
 	for buffer, n := f.Vector(f.Field(at, batchBuffers), pairBytes); n > 0; n-- {
