@@ -10,7 +10,7 @@ type columns struct {
 	of    string
 	all   []column
 	rows  int
-	valid bits
+	valid validBits
 }
 
 // find gives a column, nil when there is none.
@@ -43,10 +43,10 @@ func (d *decoder) group(c *columns, name string) *columns {
 func (d *decoder) wrongType(c *column) { d.fail(c.path, fmt.Errorf("is of type %s", c.typ)) }
 
 // valid gives a column's validity, and is false when it has too few rows, or is damaged.
-func (d *decoder) valid(of *columns, c *column) (bits, bool) {
+func (d *decoder) valid(of *columns, c *column) (validBits, bool) {
 	if c.rows < of.rows {
 		d.fail(c.path, fmt.Errorf("has %d rows of %d", c.rows, of.rows))
-		return bits{}, false
+		return validBits{}, false
 	}
 	valid, err := d.in.valid(c)
 	if err != nil {
@@ -59,7 +59,7 @@ func (d *decoder) valid(of *columns, c *column) (bits, bool) {
 // doubles as their bits. A null is 0.
 type numbers struct {
 	v     []uint64 // empty when there is no such column
-	valid bits
+	valid validBits
 }
 
 // at is a row's number, 0 where it has none.
@@ -113,7 +113,7 @@ func (d *decoder) numbers(c *columns, name string, of family) numbers {
 }
 
 // widen gives the numbers of a column, or what its dictionary has in their place.
-func (d *decoder) widen(c *column, out []uint64, valid bits, none uint64) error {
+func (d *decoder) widen(c *column, out []uint64, valid validBits, none uint64) error {
 	data, err := d.in.part(c, 1)
 	if err != nil {
 		return err

@@ -100,7 +100,7 @@ func (r *reader) extend(d *dictionary, in *inflater, s *store) error {
 }
 
 // texts adds texts to a dictionary, and their spans.
-func (r *reader) texts(d *dictionary, spans []uint64, valid bits, in *inflater, s *store) error {
+func (r *reader) texts(d *dictionary, spans []uint64, valid validBits, in *inflater, s *store) error {
 	c := &d.values
 	content, err := c.stored(c.contentPart())
 	if err != nil {
@@ -122,7 +122,7 @@ func (r *reader) texts(d *dictionary, spans []uint64, valid bits, in *inflater, 
 func (c *column) contentPart() int { return c.slots - 1 }
 
 // texts fills in the spans of a text column, and gives its content.
-func (in *inflater) texts(c *column, out []uint64, valid bits) (content []byte, err error) {
+func (in *inflater) texts(c *column, out []uint64, valid validBits) (content []byte, err error) {
 	if content, err = in.part(c, c.contentPart()); err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (in *inflater) texts(c *column, out []uint64, valid bits) (content []byte, 
 }
 
 // spans fills in those of a text column's rows, of a content of some size that begins at base.
-func (in *inflater) spans(c *column, out []uint64, base, size int, valid bits) error {
+func (in *inflater) spans(c *column, out []uint64, base, size int, valid validBits) error {
 	if base+size > math.MaxUint32 {
 		return errContent
 	}

@@ -112,18 +112,18 @@ func (in *inflater) unlz4(b, out []byte) error {
 }
 
 // valid gives a column's validity.
-func (in *inflater) valid(c *column) (bits, error) {
+func (in *inflater) valid(c *column) (validBits, error) {
 	if !c.nulls || c.slots == 0 {
-		return bits{}, nil
+		return validBits{}, nil
 	}
 	bitmap, err := in.part(c, 0)
 	if err != nil || len(bitmap) == 0 {
-		return bits{}, err
+		return validBits{}, err
 	}
 	if len(bitmap) < (c.rows+7)/8 {
-		return bits{}, errShort
+		return validBits{}, errShort
 	}
-	return bits{bitmap}, nil
+	return validBits{bitmap}, nil
 }
 
 func (in *inflater) close() {

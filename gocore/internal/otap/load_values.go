@@ -11,13 +11,13 @@ import (
 // good: each function gives the first row that is not, and -1 where there is none. The rows that
 // are null may have anything.
 
-// bits is a validity bitmap; without one all is valid.
-type bits struct{ bitmap []byte }
+// validBits is a validity bitmap; without one all is valid.
+type validBits struct{ bitmap []byte }
 
-func (b bits) at(i int) bool { return b.bitmap == nil || b.bitmap[i>>3]>>(i&7)&1 != 0 }
+func (b validBits) at(i int) bool { return b.bitmap == nil || b.bitmap[i>>3]>>(i&7)&1 != 0 }
 
 // blank has all rows that are null say so.
-func (b bits) blank(out []uint64, none uint64) {
+func (b validBits) blank(out []uint64, none uint64) {
 	if b.bitmap == nil {
 		return
 	}
@@ -38,7 +38,7 @@ var errContent = errors.New("texts of 4 GiB or more")
 
 // spanTexts makes spans of offsets of four or eight bytes, into content of so many bytes that
 // begins at base.
-func spanTexts(out []uint64, offsets []byte, width, content int, base uint64, valid bits) (bad int) {
+func spanTexts(out []uint64, offsets []byte, width, content int, base uint64, valid validBits) (bad int) {
 	if len(offsets) == 0 { // what some writers have where all is empty
 		for i := range out {
 			out[i] = span(base, 0)
@@ -69,7 +69,7 @@ func offset(b []byte, width, i int) uint64 {
 }
 
 // resolve has what the rows' indices stand for in their place.
-func resolve(rows, table []uint64, none uint64, valid bits) (bad int) {
+func resolve(rows, table []uint64, none uint64, valid validBits) (bad int) {
 	for i, index := range rows {
 		switch {
 		case index < uint64(len(table)):
