@@ -47,7 +47,7 @@ const minBody = 160
 // emitIPC writes messages. It belongs to one goroutine.
 type emitIPC struct {
 	fb      *flatbuffers.Builder
-	zstd    *zstd.Encoder
+	zstd    [2]*zstd.Encoder // the second for larger buffers
 	body    []byte
 	raw     bool       // a body so small that compression costs more than it spares
 	nodes   [][2]int64 // length, nulls
@@ -57,9 +57,27 @@ type emitIPC struct {
 }
 
 func newEmitIPC() (*emitIPC, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
-		zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
-	return &emitIPC{fb: flatbuffers.NewBuilder(1 << 10), zstd: enc}, err
+	w := &emitIPC{fb: flatbuffers.NewBuilder(1 << 10)}
+	for i := range w.zstd {
+		var err error
+		w.zstd[i], err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+			zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true), zstd.WithAllLitEntropyCompression(i == 1))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// entropyFrom is the size from which buffers are worth coding the bytes of where none of them
+// repeat: offsets lose a third, and small ones would cost more time than they spare bytes.
+const entropyFrom = 1 << 11
+
+func (w *emitIPC) encoder(size int) *zstd.Encoder {
+	if size < entropyFrom {
+		return w.zstd[0]
+	}
+	return w.zstd[1]
 }
 
 // buffer adds one to the body; tries are those of its kind before.
@@ -81,7 +99,7 @@ func (w *emitIPC) pack(b []byte, tries *emitTries) {
 		return
 	}
 	if w.packed = runs(w.packed, b); len(w.packed) == 0 && tries.again() {
-		w.packed = w.zstd.EncodeAll(b, w.packed)
+		w.packed = w.encoder(len(b)).EncodeAll(b, w.packed)
 		tries.gave(len(b), len(w.packed))
 	}
 }
