@@ -4,6 +4,7 @@
 #   crashes  a crash at every call of every recovery from a crash at every call
 #   kills    500 rounds of kill -9 under load
 #   soak     20 minutes of steady load: memory and file handles
+#   interop  OTAP and forwarding to and from a real Collector, contents compared (the first run builds it)
 #   peers    CPU, latency and memory beside the Collector and rotel, and a steady load (needs a quiet machine)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,6 +38,11 @@ step_soak() {
 	python3 bench/soak.py
 }
 
+step_interop() {
+	say interop
+	python3 tests/interop/run.py
+}
+
 step_peers() {
 	say peers
 	python3 bench/peers.py
@@ -47,7 +53,7 @@ step_peers() {
 }
 
 steps=("$@")
-[[ $# -gt 0 ]] || steps=(fuzz crashes kills soak peers)
+[[ $# -gt 0 ]] || steps=(fuzz crashes kills soak interop peers)
 for step in "${steps[@]}"; do
 	"step_$step"
 done

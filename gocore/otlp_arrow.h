@@ -80,10 +80,11 @@ int32_t oa_maintain(const char *request, uint64_t length, char **json, OaError *
  * {"src": TEXT, "dst": TEXT, "from": TEXT, "to": TEXT, "signal": TEXT, "compression": TEXT,
  * "promote": [TEXT, ...], "force": BOOL, "max_message_bytes": NUMBER}, all but the first
  * two optional. It gives {"from": TEXT, "to": TEXT, "signal": TEXT, "messages": NUMBER,
- * "skipped": NUMBER, "bytes_read": NUMBER, "bytes_written": NUMBER}. progress (may be NULL)
- * is called on the calling thread, at most ten times a second, with context and the bytes
- * of the input that are done and all; a result other than 0 ends the conversion with
- * OA_TIMEOUT and leaves no file behind. */
+ * "skipped": NUMBER, "bytes_read": NUMBER, "bytes_written": NUMBER} and, where the format
+ * cannot carry all, "lost": {NAME: NUMBER, ...}. progress (may be NULL) is called on the
+ * calling thread, at most ten times a second, with context and the bytes of the input that
+ * are done and all; a result other than 0 ends the conversion with OA_TIMEOUT and leaves no
+ * file behind. */
 int32_t oa_convert(const char *request, uint64_t length, OaProgress progress, void *context, char **json, OaError *err);
 
 /* oa_log_next waits up to timeout_ms for the next log record of the node:

@@ -1,4 +1,4 @@
-"""Conversion of files between OTLP JSON, OTLP protobuf, Arrow and Parquet.
+"""Conversion of files between OTLP JSON, OTLP protobuf, OTAP, Arrow and Parquet.
 
 The work is done in the native library on a thread of its own, so that Ctrl-C ends it; then, and after any
 error, no output is left. Calls share nothing and may run at the same time.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ._handle import SLICE
 from ._handle import convert as _convert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 Format = Literal[
     "otlp_json", "otlp_proto", "otlp_proto_varint", "otlp_proto_message", "arrow", "parquet", "otap"
@@ -35,6 +35,7 @@ class Converted:
     skipped: int  # messages of other signals
     bytes_read: int
     bytes_written: int
+    lost: Mapping[str, int] = field(default_factory=dict, hash=False)  # what the format cannot carry, by name
 
 
 def convert(
@@ -54,7 +55,7 @@ def convert(
 
     Formats that are not given are guessed from the names and the content of src. signal is needed where src
     does not tell it (protobuf whose name names none), and picks one of a file with several. compression is
-    for Arrow and Parquet; JSON and protobuf are compressed when dst ends in .gz or .zst. promote adds columns
+    for Arrow and Parquet; the others are compressed when dst ends in .gz or .zst. promote adds columns
     to tables, as the setting files.promote does. progress(done, total) is called in another thread, at most
     ten times a second, with bytes of src; what it raises ends the conversion and is raised here.
 
@@ -81,7 +82,13 @@ def convert(
         skipped=int(str(done["skipped"])),
         bytes_read=int(str(done["bytes_read"])),
         bytes_written=int(str(done["bytes_written"])),
+        lost=_counts(done.get("lost", {})),
     )
+
+
+def _counts(lost: object) -> dict[str, int]:
+    assert isinstance(lost, dict)
+    return {str(name): int(number) for name, number in lost.items()}
 
 
 class _Work:

@@ -92,10 +92,11 @@ def _parser() -> argparse.ArgumentParser:
 
     convert = commands.add_parser(
         "convert",
-        help="OTLP JSON, OTLP protobuf, Arrow and Parquet into one another",
+        help="OTLP JSON, OTLP protobuf, OTAP, Arrow and Parquet into one another",
         epilog="Formats are guessed from names and content: otlp_json, otlp_proto (a length of four bytes "
         "in front of each message, as the Collector's file exporter writes), otlp_proto_varint, "
-        "otlp_proto_message, arrow, parquet. JSON and protobuf are compressed when DST ends in .gz or .zst.",
+        "otlp_proto_message, otap, arrow, parquet. All but the last two are compressed when DST ends in .gz "
+        "or .zst.",
     )
     convert.add_argument("src", metavar="SRC")
     convert.add_argument("dst", metavar="DST")
@@ -228,6 +229,9 @@ def _convert(options: argparse.Namespace) -> int:
             max_message_bytes=options.max_message_bytes,
             progress=show,
         )
+    if done.lost:
+        lost = ", ".join(f"{name} {number}" for name, number in sorted(done.lost.items()))
+        print(f"{done.format} cannot carry all of it; left out: {lost}", file=sys.stderr)
     print(
         f"{done.source_format} -> {done.format}: {done.messages} messages of {done.signal}, "
         f"{done.skipped} of other signals skipped, {done.bytes_read} -> {done.bytes_written} bytes"

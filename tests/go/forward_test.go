@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,7 +15,10 @@ import (
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/encoding/gzip" // for the destinations of tests
 	"google.golang.org/grpc/status"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/otlparrow"
 )
 
 // moody is a destination that fails in every way after which a request is sent again.
@@ -23,6 +27,8 @@ type moody struct {
 	counts map[string]int
 	failed int
 	calm   bool
+
+	answer logspb.LogsData // on the wire; empty is success without a word
 }
 
 var retryable = []codes.Code{
@@ -55,7 +61,7 @@ func (m *moody) export(_ any, stream grpc.ServerStream) error {
 	if mood == 5 {
 		return status.Error(codes.Unavailable, "taken, but the answer got lost")
 	}
-	return stream.SendMsg(&logspb.LogsData{}) // empty
+	return stream.SendMsg(&m.answer)
 }
 
 func (m *moody) take(r *logspb.LogsData) {
@@ -161,5 +167,28 @@ func TestForwardKill(t *testing.T) {
 	launch(t, binary, dir, "log.level=error").terminate(t)
 	if left, err := os.ReadDir(journals); err != nil || len(left) != 0 {
 		t.Errorf("%v, %v is left in the journals' directory", left, err)
+	}
+}
+
+// TestForwardCompressed: a destination answers in the coding of the request, and grpc-go knows none by itself.
+func TestForwardCompressed(t *testing.T) {
+	m := &moody{counts: map[string]int{}, calm: true}
+	m.answer.ResourceLogs = []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{{SchemaUrl: "a partial success without a rejected record"}}}}
+	server, address := m.serve(t, "127.0.0.1:0")
+	defer server.Stop()
+	p := launch(t, service(t), t.TempDir(), fmt.Sprintf(
+		`forwarding=[{"name":"compressed","endpoint":%q,"tls":{"insecure":true},"signals":["logs"],"compression":"gzip"}]`, address))
+	send := dialGRPC(t, p.endpoints["otlp_grpc"])
+	if err := send(t.Context(), otlparrow.Logs, namedRequest(t, "one")); err != nil {
+		t.Fatal(err)
+	}
+	p.terminate(t)
+	for i := range recordsPerSend {
+		if name := fmt.Sprintf("one.%d", i); m.counts[name] != 1 {
+			t.Errorf("%s arrived %d times\n%s", name, m.counts[name], p.output)
+		}
+	}
+	if strings.Contains(p.output.String(), "given up") {
+		t.Errorf("%s", p.output)
 	}
 }

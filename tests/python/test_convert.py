@@ -115,6 +115,20 @@ def test_the_command(source, tmp_path, capsys):
     assert cli.main(["convert", str(tmp_path / "none"), str(tmp_path / "c.pb")]) == 1
 
 
+def test_otap_and_what_it_cannot_carry(source, tmp_path, capsys):
+    done = convert(source, tmp_path / "a.otap")
+    assert (done.format, done.messages, done.lost) == ("otap", 1, {})
+    back = convert(tmp_path / "a.otap", tmp_path / "a.parquet")
+    assert (back.source_format, back.signal, back.messages) == ("otap", "traces", 1)
+    assert pq.read_table(tmp_path / "a.parquet").column("name").to_pylist() == list("abcde")
+    attributes = [{"key": "a", "value": {"intValue": n}} for n in "12"]
+    line = {"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": attributes}]}]}]}
+    (tmp_path / "b.json").write_text(json.dumps(line))
+    assert convert(tmp_path / "b.json", tmp_path / "b.otap").lost == {"duplicate_keys": 1}
+    assert cli.main(["convert", str(tmp_path / "b.json"), str(tmp_path / "b.otap"), "--force"]) == 0
+    assert capsys.readouterr().err == "otap cannot carry all of it; left out: duplicate_keys 1\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

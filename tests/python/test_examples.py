@@ -41,6 +41,13 @@ def test_forwarding(repository, tmp_path):
     assert sorted(read_logs(tmp_path / "edge")["body"].to_pylist()) == ["message 0", "message 1", "message 2"]
 
 
+def test_otap(repository, tmp_path):
+    out = run(repository / "examples" / "otap.py", cwd=tmp_path)
+    assert "100 spans sent, 100 arrived, equal: True" in out
+    assert "100 spans came back" in out
+    assert (tmp_path / "traces.otap").stat().st_size < 10_000
+
+
 def test_conversion(repository, tmp_path):
     out = run(repository / "examples" / "convert.py", tmp_path, cwd=tmp_path)
     assert "3 messages of traces" in out

@@ -48,6 +48,9 @@ func convert(args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if len(done.Lost) > 0 {
+		_, _ = fmt.Fprintf(log, "%s cannot carry all of it; left out: %s\n", done.To, done.Lost) // a warning
+	}
 	_, err = fmt.Fprintf(out, "%s -> %s: %d messages of %s, %d of other signals skipped, %d -> %d bytes\n",
 		done.From, done.To, done.Messages, done.Signal, done.Skipped, done.Read, done.Written)
 	return err

@@ -32,6 +32,13 @@ func TestConvertCommand(t *testing.T) {
 	if err := run([]string{"convert", dst, src, "--force", "--to", "otlp_proto", "--from", "arrow"}, &out, &log); err != nil {
 		t.Error(err)
 	}
+	twice := `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[{"key":"a"},{"key":"a"}]}]}]}]}`
+	if err := os.WriteFile(src, []byte(twice), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := run([]string{"convert", src, filepath.Join(dir, "c.otap")}, &out, &log); err != nil || log.String() != "otap cannot carry all of it; left out: duplicate_keys 1\n" {
+		t.Errorf("%v, %q", err, log.String())
+	}
 	for _, args := range [][]string{{"convert"}, {"convert", src}, {"convert", src, dst, src}, {"convert", src, dst, "--loud"}} {
 		if err := run(args, io.Discard, io.Discard); !errors.Is(err, errUsage) {
 			t.Errorf("%q: %v", args, err)

@@ -18,7 +18,7 @@ import (
 // peak-MB is the largest heap while a file of that many spans is converted: it does not grow
 // with the file.
 func BenchmarkFile(b *testing.B) {
-	for _, to := range []string{"a.json", "a.arrows", "a.parquet"} {
+	for _, to := range []string{"a.json", "a.arrows", "a.parquet", "a.otap"} {
 		for _, spans := range []int{200_000, 800_000} {
 			b.Run("to="+to+"/spans="+strconv.Itoa(spans), func(b *testing.B) {
 				src, dst := spansFile(b, spans), filepath.Join(b.TempDir(), to)

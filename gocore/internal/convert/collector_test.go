@@ -34,3 +34,25 @@ func TestCollectorFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestCollectorOTAP reads what the otelarrow exporter v0.24.0 of Collector 0.102.1 sent when it was
+// given the requests in otelarrow.json.gz: two of each signal, with all kinds of values and points.
+// It says milliseconds and delta where it means nanoseconds and quasi-delta, and keeps no order.
+func TestCollectorOTAP(t *testing.T) {
+	disk := memfs.New()
+	for _, name := range []string{"otelarrow.otap.gz", "otelarrow.json.gz"} {
+		data, err := fsys.ReadFile(fsys.OS{}, filepath.Join("testdata", "collector", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, disk, "/"+name, data)
+	}
+	for _, s := range otlp.Signals {
+		o := Options{Signal: s.String()}
+		want, got := messageIn(t, disk, "/otelarrow.json.gz", o), messageIn(t, disk, "/otelarrow.otap.gz", o)
+		wantSame(t, s, sorted(t, s, want, everything), sorted(t, s, got, everything))
+		if len(got) < 3000 {
+			t.Errorf("%s: only %d bytes", s, len(got))
+		}
+	}
+}

@@ -1,5 +1,5 @@
 // Package convert turns files of one format into files of another: OTLP in JSON and in
-// protobuf, our Arrow streams, and Parquet with the same columns.
+// protobuf, OTAP, our Arrow streams, and Parquet with the same columns.
 //
 //	file ─> inflate ─> source ─> OTLP body ─> sink ─> deflate ─> temporary file ─> rename
 //
@@ -9,6 +9,8 @@
 //	                     or a JSON document, as it is there with compression
 //	otlp_proto_varint    each message behind its length as a varint
 //	otlp_proto_message   one message; as its only field repeats, it is read in parts
+//	otap                 BatchArrowRecords messages in the order of their stream, each behind its
+//	                     length in four bytes; read also behind varints, and with signals mixed
 //	arrow                an Arrow IPC stream with the columns of docs/format.md
 //	parquet              the same columns, a row group per batch
 //
@@ -63,6 +65,7 @@ type Result struct {
 	Skipped  int64  `json:"skipped"` // messages of other signals
 	Read     int64  `json:"bytes_read"`
 	Written  int64  `json:"bytes_written"`
+	Lost     Lost   `json:"lost,omitempty"`
 }
 
 // unit is a message and where it came from. It is good until the next one is asked for.

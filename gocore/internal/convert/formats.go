@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 )
 
 // Format is what a file holds; see the package comment.
@@ -52,11 +50,3 @@ func errFormat(f Format) error {
 	slices.Sort(names)
 	return fmt.Errorf("format %q is not one of %s", f, strings.Join(names, ", "))
 }
-
-func errNoOTAP() error {
-	return fault.New(fault.Unsupported, "", "conversion of OTAP is not available in this version")
-}
-
-// readOTAP and writeOTAP are the place of captured BatchArrowRecords: frames as in otlp_proto.
-func readOTAP(*conversion) (source, error) { return nil, errNoOTAP() }
-func writeOTAP(*conversion) (sink, error)  { return nil, errNoOTAP() }

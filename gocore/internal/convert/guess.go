@@ -24,9 +24,6 @@ func (c *conversion) choose() error {
 	if err := c.out.deflate(c.dst, c.to.table); err != nil {
 		return c.at(c.dst, "", err)
 	}
-	if c.From == "" && bySuffix(c.src) == OTAP { // it looks like other protobuf
-		c.From = OTAP
-	}
 	if err := c.in.inflate(); err != nil {
 		return c.at(c.src, "", err)
 	}
@@ -77,6 +74,9 @@ func byContent(head []byte, name string) Format {
 	case text[0] == '{':
 		return JSON
 	}
+	if bySuffix(name) == OTAP { // damaged ones look like other protobuf
+		return OTAP
+	}
 	return framing(head)
 }
 
@@ -87,8 +87,10 @@ func framing(head []byte) Format {
 	switch {
 	case isMessage(head):
 		return ProtoMessage
-	case len(head) >= 4 && isFrame(head):
+	case len(head) >= frameHead && isFrame(head):
 		return Proto
+	case isCapture(head):
+		return OTAP
 	}
 	head = bytes.TrimLeft(head, "\x00") // messages without anything
 	if _, n := binary.Uvarint(head); len(head) == 0 || n > 0 && (len(head) == n || head[n] == onlyTag) {
@@ -129,6 +131,21 @@ func isFrame(head []byte) bool {
 	}
 	return rest[0] == onlyTag || rest[0] == '{' || bytes.HasPrefix(rest, zstdMagic)
 }
+
+// isCapture knows the first batch of an OTAP stream by its fields, which bodies lack: batch_id,
+// left out where it is 0, and the payloads.
+func isCapture(head []byte) bool {
+	size, n := binary.Uvarint(head)
+	if !startsVarint(head[0]) && len(head) >= frameHead {
+		size, n = uint64(binary.BigEndian.Uint32(head)), frameHead
+	}
+	return n > 0 && n < len(head) && 0 < size && size <= maxMaxMessage && (head[n] == batchIDTag || head[n] == payloadsTag)
+}
+
+const (
+	batchIDTag  = 1 << 3 // a varint
+	payloadsTag = batchPayloads<<3 | 2
+)
 
 // signalByName finds a signal's name in the name of a file, such as otlp_traces_....pb.
 func signalByName(name string) (found otlp.Signal, ok bool) {

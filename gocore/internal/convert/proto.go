@@ -50,20 +50,27 @@ func (f *frames) close() {
 	}
 }
 
-func (f *frames) next() (u unit, err error) {
+// message reads one behind its length, and tells its place.
+func (f *frames) message(u *unit) ([]byte, error) {
 	u.place = fmt.Sprintf("byte %d", f.offset)
 	size, err := f.length(f)
 	if err != nil {
-		return u, f.fault(err)
+		return nil, f.fault(err)
 	}
 	if size > uint64(f.max) {
-		return u, fault.New(fault.TooLarge, "", "a message of %d bytes, more than %d; or this is another format", size, f.max)
+		return nil, fault.New(fault.TooLarge, "", "a message of %d bytes, more than %d; or this is another format", size, f.max)
 	}
 	if f.body, err = readFull(f.stream, f.body[:0], int(size)); err != nil {
-		return u, f.fault(err)
+		return nil, f.fault(err)
 	}
 	f.offset += int64(size)
-	u.body = f.body
+	return f.body, nil
+}
+
+func (f *frames) next() (u unit, err error) {
+	if u.body, err = f.message(&u); err != nil {
+		return u, err
+	}
 	if f.unpack && bytes.HasPrefix(u.body, zstdMagic) {
 		if u.body, err = f.inflate(u.body); err != nil {
 			return u, err
@@ -224,7 +231,11 @@ type bodies struct {
 }
 
 func writeFrames(c *conversion) (sink, error) {
-	return &bodies{out: c.out, head: func(dst []byte, size int) []byte { return binary.BigEndian.AppendUint32(dst, uint32(size)) }}, nil
+	return &bodies{out: c.out, head: lengthInFour}, nil
+}
+
+func lengthInFour(dst []byte, size int) []byte {
+	return binary.BigEndian.AppendUint32(dst, uint32(size))
 }
 
 func writeVarints(c *conversion) (sink, error) {

@@ -48,7 +48,12 @@ func TestRefusals(t *testing.T) {
 		{"what to read", "a", "b.pb", "hello", Options{}, fault.Config, "convert /a: neither name nor content"},
 		{"compressed table", "a.json", "b.parquet.gz", "{}", Options{}, fault.Config, "compress their columns themselves"},
 		{"itself", "a.json", "a.json", "{}", Options{}, fault.Config, "it is there already; force replaces it"},
-		{"OTAP", "a.otap", "b.pb", "x", Options{}, fault.Unsupported, "conversion of OTAP is not available"},
+		{"cut OTAP", "a.otap", "b.pb", "x", Options{}, fault.Invalid, "convert /a.otap: byte 0: the message is cut short"},
+		{"no OTAP", "a.otap", "b.pb", "\x00\x00\x00\x02\x09\x09", Options{}, fault.Invalid, "convert /a.otap: byte 0: no BatchArrowRecords: "},
+		{"OTAP without tables", "a.otap", "b.pb", "\x00\x00\x00\x08\x08\x01\x12\x04\x10\x01\x10\x02", Options{}, fault.Invalid, "no payload of spans, log records or metrics"},
+		{"OTAP without Arrow", "a.otap", "b.pb", "\x00\x00\x00\x06\x12\x04\x10\x28\x1a\x00", Options{}, fault.Invalid, "convert /a.otap: byte 0: decode OTAP: SPANS"},
+		{"long OTAP", "a.otap", "b.pb", "\x00\x00\x00\x7f\x12", Options{MaxMessage: 100}, fault.TooLarge, "a message of 127 bytes, more than 100"},
+		{"bad message for OTAP", "traces.pb", "b.otap", string(framed(body, bad)), Options{}, fault.Invalid, ": encode traces as OTAP: resource_spans[0].scope_spans[0].spans[0].resource.attributes[0].key: not valid UTF-8"},
 		{"no signal", "a.json", "b.arrows", " \n", Options{}, fault.Config, "choose one"},
 		{"signal of protobuf", "a.pb", "b.json", string(framed(body)), Options{}, fault.Config, "convert /a.pb: byte 0: protobuf does not tell its signal"},
 		{"two signals in a name", "logs_traces.pb", "b.json", string(framed(body)), Options{}, fault.Config, "choose one"},
@@ -140,7 +145,7 @@ func TestDamagedTables(t *testing.T) {
 
 // TestFailingDisk: at whatever call the disk fails, nothing is left behind and the error says so.
 func TestFailingDisk(t *testing.T) {
-	for _, src := range []string{"/traces.pb", "/a.json", "/a.parquet", "/a.arrows"} {
+	for _, src := range []string{"/traces.pb", "/a.json", "/a.parquet", "/a.arrows", "/a.otap"} {
 		t.Run(src, func(t *testing.T) { failAtEachCall(t, src) })
 	}
 }

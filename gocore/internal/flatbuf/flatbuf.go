@@ -49,6 +49,22 @@ func (r *Reader) Word(offset int) uint64 {
 	return binary.LittleEndian.Uint64(r.at(offset, 8))
 }
 
+// Short is a number of 16 bits.
+func (r *Reader) Short(offset int) uint16 {
+	if offset == 0 {
+		return 0
+	}
+	return binary.LittleEndian.Uint16(r.at(offset, 2))
+}
+
+// Int is a signed number of 32 bits.
+func (r *Reader) Int(offset int) int {
+	if offset == 0 {
+		return 0
+	}
+	return r.int(offset)
+}
+
 func (r *Reader) int(offset int) int {
 	return int(int32(binary.LittleEndian.Uint32(r.at(offset, 4))))
 }
@@ -76,8 +92,8 @@ func (r *Reader) Field(table, i int) int {
 	return table + offset
 }
 
-// vector is where a vector's elements begin and how many of a size there are, if there is room.
-func (r *Reader) vector(field, size int) (at, n int) {
+// Vector is where a vector's elements begin and how many of a size there are, if there is room.
+func (r *Reader) Vector(field, size int) (at, n int) {
 	if field == 0 {
 		return 0, 0
 	}
@@ -92,7 +108,7 @@ func (r *Reader) vector(field, size int) (at, n int) {
 
 // Text is a string.
 func (r *Reader) Text(field int) string {
-	at, n := r.vector(field, 1)
+	at, n := r.Vector(field, 1)
 	if n > len(r.bytes)-at {
 		r.bad = true
 		return ""
@@ -102,7 +118,7 @@ func (r *Reader) Text(field int) string {
 
 // Tables are those of a vector.
 func (r *Reader) Tables(field int) []int {
-	at, n := r.vector(field, 4)
+	at, n := r.Vector(field, 4)
 	all := make([]int, n)
 	for i := range all {
 		all[i] = r.Table(at + 4*i)
@@ -112,7 +128,7 @@ func (r *Reader) Tables(field int) []int {
 
 // Structs are those of a vector, of two 64-bit numbers each.
 func (r *Reader) Structs(field int) []int {
-	at, n := r.vector(field, 16)
+	at, n := r.Vector(field, 16)
 	all := make([]int, n)
 	for i := range all {
 		all[i] = at + 16*i

@@ -55,3 +55,29 @@ func (c *compressor) compress(body []byte) ([]byte, error) {
 	err := c.Do(&out, body)
 	return out.Bytes(), err
 }
+
+// answerWindow is what RFC 9659 lets senders use.
+const answerWindow = 8 << 20
+
+// decompressor inflates answers, which are small.
+type decompressor struct{ name string }
+
+// Type is of grpc.Decompressor: the coding's name.
+func (d decompressor) Type() string { return d.name }
+
+// Do is of grpc.Decompressor. It reads one byte more than an answer may have, by which gRPC knows.
+func (d decompressor) Do(r io.Reader) ([]byte, error) {
+	if d.name == zstd {
+		inflated, err := kzstd.NewReader(r, kzstd.WithDecoderConcurrency(1), kzstd.WithDecoderLowmem(true), kzstd.WithDecoderMaxWindow(answerWindow))
+		if err != nil {
+			return nil, err
+		}
+		defer inflated.Close()
+		return io.ReadAll(io.LimitReader(inflated, maxAnswer+1))
+	}
+	inflated, err := kgzip.NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(inflated, maxAnswer+1))
+}

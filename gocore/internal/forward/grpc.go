@@ -84,7 +84,8 @@ func newGRPC(c Config, to target, config *tls.Config, h headers) (*grpcSender, e
 		}}),
 	}
 	if c.Compression != none {
-		s.options = append(s.options, grpc.WithCompressor(newCompressor(c.Compression))) //nolint:staticcheck // the only way that needs no global registry
+		s.options = append(s.options, grpc.WithCompressor(newCompressor(c.Compression)), //nolint:staticcheck // the only way that needs no global registry
+			grpc.WithDecompressor(decompressor{c.Compression})) //nolint:staticcheck // likewise: servers answer in the coding of the request
 	}
 	conn, err := s.dial()
 	s.conn = conn

@@ -1,8 +1,8 @@
 // Package otap turns batches of OTAP, the OpenTelemetry Arrow Protocol, into the bodies of OTLP
 // Export requests, and back: see Producer.
 //
-//	BatchArrowRecords ─> survey ─> arrow-go's IPC readers ─> decoder ─> protobuf
-//	 payloads, any order  limits    one a table and schema    columns    by wire's appender
+//	BatchArrowRecords ─> survey ─> readers ───────────────> decoder ─> protobuf
+//	 payloads, any order  limits    one a table and schema   columns    by wire's appender
 //
 // Tables come in any order, columns as dictionaries or plain, or not at all, ids as they are or
 // as deltas: docs/otap.md tells what is taken. A Consumer is for one stream and one goroutine at
@@ -10,14 +10,10 @@
 package otap
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
 	"slices"
-
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
@@ -53,12 +49,31 @@ type Consumer struct {
 	d       decoder
 }
 
-// reader reads one table's Arrow IPC stream, whose pieces come with the batches.
+// reader is one table's Arrow IPC stream, whose pieces come with the batches: what its schema and
+// dictionaries have said, and the record in work.
 type reader struct {
 	schemaID string
-	bytes    bytes.Reader
-	ipc      *ipc.Reader
+	columns  []column
+	record   record
+	dicts    []*dictionary
+	held     int64 // of the store
 }
+
+// hold pays for memory that the reader keeps.
+func (r *reader) hold(s *store, bytes int64) error {
+	err := s.Take(bytes)
+	if err == nil {
+		r.held += bytes
+	}
+	return err
+}
+
+func (r *reader) letGo(s *store, bytes int64) {
+	s.Give(bytes)
+	r.held -= bytes
+}
+
+func (r *reader) close(s *store) { r.letGo(s, r.held) }
 
 // NewConsumer makes a Consumer of a stream. budget may be nil.
 func NewConsumer(signal otlp.Signal, limits Limits, budget Budget) *Consumer {
@@ -67,6 +82,8 @@ func NewConsumer(signal otlp.Signal, limits Limits, budget Budget) *Consumer {
 	}
 	c := &Consumer{signal: signal, limits: limits, budget: budget}
 	c.store = store{limit: limits.StreamBytes, budget: budget}
+	c.packed.out.budget = &c.store
+	c.d.budget, c.d.words.budget = budget, budget
 	return c
 }
 
@@ -74,13 +91,12 @@ func NewConsumer(signal otlp.Signal, limits Limits, budget Budget) *Consumer {
 func (c *Consumer) Close() {
 	for _, readers := range c.readers {
 		for _, r := range readers {
-			r.ipc.Release()
+			r.close(&c.store)
 		}
 	}
 	c.readers = [payloadTypes][]*reader{}
 	c.d.shrink(0)
 	c.packed.close()
-	c.store.close()
 }
 
 // Lost tells that a batch needed what an earlier one, which could not be read, had brought. The
@@ -105,7 +121,33 @@ func (c *Consumer) Consume(message []byte) (id int64, body []byte, err error) {
 
 // consume reads every payload, also when one is bad: the next batch needs their dictionaries.
 func (c *Consumer) consume(batch batch, err error) (body []byte, _ error) {
-	var records [payloadTypes]arrow.RecordBatch
+	defer c.packed.out.reset(keepBytes / 4)
+	c.expect(batch)
+	records, err := c.readAll(batch, err)
+	if err == nil {
+		body, err = c.decode(records)
+	}
+	for _, r := range records {
+		if r != nil {
+			r.record.body = nil // it is the message's
+		}
+	}
+	return body, err
+}
+
+// expect has the stream's first batch find the room it needs, and not grow into it.
+func (c *Consumer) expect(batch batch) {
+	largest, values := int64(0), int64(0)
+	for i := range batch.payloads {
+		largest += batch.payloads[i].largest
+		values += batch.payloads[i].values
+	}
+	c.packed.out.expect(largest - rowBytes*values)
+	c.d.expect(largest, values)
+}
+
+// readAll gives the readers whose records are the batch's, by table; err is what is wrong already.
+func (c *Consumer) readAll(batch batch, err error) (records [payloadTypes]*reader, _ error) {
 	for i := range batch.payloads {
 		p := &batch.payloads[i]
 		record, bad := c.read(p)
@@ -113,14 +155,10 @@ func (c *Consumer) consume(batch batch, err error) (body []byte, _ error) {
 			err = bad
 		}
 		if record != nil {
-			defer record.Release()
 			records[p.table] = record
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return c.decode(records)
+	return records, err
 }
 
 // skip forgets the readers that a batch would have changed and now doesn't.
@@ -141,7 +179,7 @@ func (c *Consumer) forget(p *payload) {
 		if r.schemaID != p.schemaID {
 			return false
 		}
-		r.ipc.Release()
+		r.close(&c.store)
 		return true
 	})
 }
@@ -179,68 +217,73 @@ func (c *Consumer) checkPayload(p *payload, seen *[payloadTypes]bool) (err error
 	return nil
 }
 
-// read gives a payload's record, nil when it has none. The caller releases it.
-func (c *Consumer) read(p *payload) (record arrow.RecordBatch, err error) {
+// read gives the reader that has a payload's record, nil when it has none.
+func (c *Consumer) read(p *payload) (*reader, error) {
 	if !p.surveyed {
 		c.forget(p)
 		return nil, nil // said already
 	}
-	c.store.err = nil
-	defer func() {
-		if value := recover(); value != nil {
-			err = fmt.Errorf("%v", value)
-		}
-		if err != nil {
-			c.forget(p)
-		}
-		switch {
-		case err != nil && c.store.err != nil:
-			err = c.store.err
-		case err != nil && c.lost:
-			err = &fault.Error{Kind: fault.Closed, Op: op, Field: p.table.String(), Err: errLost}
-		case err != nil:
-			err = invalid(p.table.String(), err)
-		}
-	}()
-	if p.packed {
-		if p.record, err = c.packed.payload(p.record, c.limits.BatchBytes); err != nil {
-			return nil, err
-		}
-		defer c.packed.shrink()
-		c.store.take(len(p.record))
-		defer c.store.give(len(p.record))
-	}
 	r, err := c.reader(p)
-	if err != nil || !p.batch {
+	if err == nil {
+		err = c.messages(r, p)
+	}
+	switch {
+	case err == nil && p.batch:
+		return r, nil
+	case err == nil:
+		return nil, nil
+	}
+	c.forget(p)
+	if _, told := errors.AsType[*fault.Error](err); told {
 		return nil, err
 	}
-	if !r.ipc.Next() {
-		if r.ipc.Err() != nil {
-			return nil, r.ipc.Err()
-		}
-		return nil, errMessage
+	if c.lost {
+		return nil, &fault.Error{Kind: fault.Closed, Op: op, Field: p.table.String(), Err: errLost}
 	}
-	record = r.ipc.RecordBatch()
-	record.Retain()
-	return record, nil
+	return nil, invalid(p.table.String(), err)
 }
 
-// reader gives the payload's reader, at the payload's bytes. One that begins with a schema
-// begins a stream, whether its schema_id is new or not.
+// messages has a reader take a payload's messages, which the survey has found in order.
+func (c *Consumer) messages(r *reader, p *payload) (err error) {
+	defer func() {
+		if value := recover(); value != nil { // not ours; a library's that inflates
+			err = fmt.Errorf("%v", value)
+		}
+	}()
+	for b := p.record; len(b) > 0; {
+		kind, head, body, rest, err := cut(b)
+		switch {
+		case err != nil:
+			return err
+		case kind == 0:
+			return nil
+		case kind == messageSchema:
+			err = r.schema(p.table.String(), head, &c.store)
+		case kind == messageDictionary:
+			err = r.define(head, body, &c.packed, &c.store)
+		default:
+			err = r.take(head, body)
+		}
+		if err != nil {
+			return err
+		}
+		b = rest
+	}
+	return nil
+}
+
+// reader gives the payload's reader. One that begins with a schema begins a stream, whether its
+// schema_id is new or not.
 func (c *Consumer) reader(p *payload) (*reader, error) {
 	known := c.readers[p.table]
-	for i, r := range known {
-		if r.schemaID != p.schemaID {
-			continue
+	if i := slices.IndexFunc(known, func(r *reader) bool { return r.schemaID == p.schemaID }); i >= 0 {
+		r := known[i]
+		known = append(slices.Delete(known, i, i+1), r) // known's memory has room for it
+		if !p.schema {
+			return r, nil
 		}
-		if p.schema {
-			r.ipc.Release()
-			known = append(known[:i], known[i+1:]...)
-			break
-		}
-		c.readers[p.table] = append(append(known[:i], known[i+1:]...), r)
-		r.bytes.Reset(p.record)
-		return r, nil
+		r.close(&c.store)
+		known = known[:len(known)-1]
 	}
 	c.readers[p.table] = known
 	if !p.schema {
@@ -248,24 +291,18 @@ func (c *Consumer) reader(p *payload) (*reader, error) {
 		return nil, fmt.Errorf("schema_id %.64q is new and its record begins without a schema", p.schemaID)
 	}
 	if len(known) == schemasKept {
-		known[0].ipc.Release()
-		known = append(known[:0], known[1:]...)
+		known[0].close(&c.store)
+		known = slices.Delete(known, 0, 1)
 	}
 	r := &reader{schemaID: p.schemaID}
-	r.bytes.Reset(p.record)
-	var err error
-	if r.ipc, err = ipc.NewReader(&r.bytes, ipc.WithAllocator(&c.store)); err != nil {
-		return nil, err
-	}
 	c.readers[p.table] = append(known, r)
 	return r, nil
 }
 
-// decode turns the records into a body. Offsets, indexes and lengths in a record are anybody's:
-// each is used in a slice expression that Go checks, and one that points outside ends here.
-func (c *Consumer) decode(records [payloadTypes]arrow.RecordBatch) (body []byte, err error) {
+// decode turns the records into a body.
+func (c *Consumer) decode(records [payloadTypes]*reader) (body []byte, err error) {
 	d := &c.d
-	d.reset(c.limits.BatchBytes, c.budget)
+	d.reset(c.limits.BatchBytes, c.budget, &c.packed)
 	defer func() {
 		if value := recover(); value != nil {
 			err = d.err // where memory is not to be had, words panics too
@@ -277,9 +314,10 @@ func (c *Consumer) decode(records [payloadTypes]arrow.RecordBatch) (body []byte,
 			body = nil
 		}
 	}()
-	for i, record := range records {
-		if record != nil && record.NumRows() > 0 {
-			d.tables[i] = tableOf(PayloadType(i), record)
+	for i, r := range records {
+		if r != nil && r.record.rows > 0 {
+			d.own[i] = columns{of: PayloadType(i).String(), all: r.columns, rows: r.record.rows}
+			d.tables[i] = &d.own[i]
 		}
 	}
 	switch c.signal {
@@ -290,7 +328,15 @@ func (c *Consumer) decode(records [payloadTypes]arrow.RecordBatch) (body []byte,
 	default:
 		d.metrics()
 	}
-	return d.out, d.err
+	return d.out.b, d.err
+}
+
+// inColumn is what is wrong in a column, unless it is that memory is not to be had.
+func inColumn(path string, err error) error {
+	if _, told := errors.AsType[*fault.Error](err); told {
+		return err
+	}
+	return invalid(path, err)
 }
 
 func invalid(field string, err error) error {

@@ -1,102 +1,104 @@
 package otap
 
 import (
+	"math"
+
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
 
 // decoder turns one batch's tables into OTLP. Its first error stays.
 type decoder struct {
-	tables [payloadTypes]*columns // nil: not there, or without rows
-	limit  int64
-	budget Budget
-	held   int64 // of the budget, for out and slab
-	paid   int   // of it, for out
-	out    []byte
-	slab   []uint64
-	used   int
-	first  int // words that the batch before took
-	total  int // words that the batch took, of slabs before too
-	err    error
+	tables  [payloadTypes]*columns // nil: not there, or without rows
+	own     [payloadTypes]columns  // what tables point to
+	in      *inflater
+	limit   int64
+	most    int // the limit, and below any length once there is an error
+	budget  Budget
+	out     output // the body
+	written output // attributes
+	words   slab[uint64]
+	widths  widths
+	err     error
 }
 
-// keepBytes is the largest buffer that a decoder keeps from batch to batch.
-const keepBytes = 1 << 20
-
-func (d *decoder) reset(limit int64, budget Budget) {
-	if d.total > len(d.slab) { // one slab for all the next time
-		d.slab = nil
+// expect has a decoder without room take it for a batch of so many bytes and values. Where that
+// is not to be had, it grows as far as it needs to.
+func (d *decoder) expect(bytes, values int64) {
+	d.words.expect(values + values/4) // and what joins the tables
+	size := min(bytes, keepBytes)
+	if cap(d.out.b) == 0 && d.budget.Take(size) == nil {
+		d.out = output{make([]byte, 0, size), size}
 	}
-	first := d.total
+}
+
+// output is bytes that grow piece by piece.
+type output struct {
+	b    []byte
+	held int64 // of the budget
+}
+
+// widths are how many bytes the last lengths of such messages took.
+type widths struct{ resource, scope, item int }
+
+func (d *decoder) reset(limit int64, budget Budget, in *inflater) {
 	d.shrink(keepBytes)
-	*d = decoder{limit: limit, budget: budget, held: d.held, paid: d.paid, out: d.out[:0], slab: d.slab, first: min(first, keepBytes/8)}
+	*d = decoder{limit: limit, most: int(min(limit, math.MaxInt)), budget: budget, in: in, out: d.out, written: d.written, words: d.words, widths: d.widths}
 }
 
-// shrink lets go of buffers larger than that, and of what the budget gave for them.
+// shrink empties buffers, and lets go of those larger than that.
 func (d *decoder) shrink(keep int) {
-	if cap(d.out) > keep {
-		d.out = nil
-	}
-	if cap(d.slab)*8 > keep {
-		d.slab = nil
-	}
-	if d.budget != nil {
-		left := int64(cap(d.out) + 8*cap(d.slab))
-		if left < d.held {
-			d.budget.Give(d.held - left)
-			d.held = left
+	d.words.reset(keep)
+	for _, o := range []*output{&d.out, &d.written} {
+		o.b = o.b[:0]
+		if cap(o.b) > keep {
+			o.b = nil
+		}
+		if left := int64(cap(o.b)); left < o.held {
+			d.budget.Give(o.held - left)
+			o.held = left
 		}
 	}
-	d.paid = cap(d.out)
 }
 
-// pay holds so many bytes more of the budget.
-func (d *decoder) pay(bytes int64) bool {
-	if err := d.budget.Take(bytes); err != nil {
-		if d.err == nil {
-			d.err = err
-		}
-		return false
-	}
-	d.held += bytes
-	return true
-}
+func (d *decoder) fail(field string, err error) { d.failed(inColumn(field, err)) }
 
-func (d *decoder) fail(field string, err error) {
+func (d *decoder) failed(err error) {
 	if d.err == nil {
-		d.err = invalid(field, err)
+		d.err, d.most = err, -1
 	}
 }
 
-// words gives room for n numbers, with anything in it, until the next reset.
-func (d *decoder) words(n int) []uint64 {
-	if d.used+n > len(d.slab) {
-		size := max(n, 2*len(d.slab), d.first, 4<<10)
-		if !d.pay(int64(size) * 8) {
-			panic(d.err)
-		}
-		d.slab, d.used = make([]uint64, size), 0
+// some gives room for n numbers, with anything in it, until the next reset.
+func (d *decoder) some(n int) []uint64 {
+	some, err := d.words.take(n)
+	if err != nil {
+		d.failed(err)
+		panic(err)
 	}
-	words := d.slab[d.used : d.used+n : d.used+n]
-	d.used += n
-	d.total += n
-	return words
+	return some
 }
 
-// room is asked between pieces of output, each of which is bounded by its record: it makes
-// sure that the budget covers what there is, and is false when the batch has to end.
+// room is asked between pieces of the body, each of which is bounded by its record, and is false
+// when the batch has to end.
 func (d *decoder) room(out []byte) bool {
+	return int64(cap(out)) <= d.out.held && len(out) <= d.most || d.covers(&d.out, out)
+}
+
+// covers makes sure that the budget covers an output of these bytes.
+func (d *decoder) covers(o *output, out []byte) bool {
 	if d.err != nil {
 		return false
 	}
-	if more := cap(out) - d.paid; more > 0 {
-		if !d.pay(int64(more)) {
+	if more := int64(cap(out)) - o.held; more > 0 {
+		if err := d.budget.Take(more); err != nil {
+			d.failed(err)
 			return false
 		}
-		d.paid += more
+		o.held += more
 	}
 	if int64(len(out)) > d.limit {
-		d.err = fault.New(fault.TooLarge, op, "the batch is larger than %d bytes as OTLP", d.limit)
+		d.failed(fault.New(fault.TooLarge, op, "the batch is larger than %d bytes as OTLP", d.limit))
 		return false
 	}
 	return true

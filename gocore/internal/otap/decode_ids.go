@@ -2,8 +2,7 @@ package otap
 
 import (
 	"fmt"
-
-	"github.com/apache/arrow-go/v18/arrow"
+	"math"
 )
 
 // Ids join a table's rows with those of the tables below it. On the wire they are
@@ -58,36 +57,29 @@ func (d *decoder) rawIDs(c *columns, name, usual string) (n numbers, plain bool,
 	if len(n.v) == 0 {
 		return n, true, 0
 	}
-	found, field := c.find(name)
-	switch encoding := encodingOf(field); encoding {
+	found := c.find(name)
+	switch encoding := found.encoding; encoding {
 	case encodingPlain:
 		plain = true
 	case "", usual:
+	case encodingDelta: // of a parent: what the Go producer up to v0.24.0 calls its quasi-delta
 	default:
 		d.fail(c.of+"."+name, fmt.Errorf("has the encoding %.64q", encoding))
 	}
-	return n, plain, maskOf(found.DataType())
+	return n, plain, found.typ.mask()
 }
 
-func encodingOf(field *arrow.Field) string {
-	if field == nil {
-		return ""
-	}
-	encoding, _ := field.Metadata.GetValue(encodingKey)
-	return encoding
+// lax tells by an id column whether its table is of the Go producer, which says nothing of
+// encodings, or delta, up to v0.24.0 also where it is quasi-delta.
+func (c *columns) lax(id string) bool {
+	found := c.find(id)
+	return found == nil || found.encoding == "" || found.encoding == encodingDelta
 }
 
-func maskOf(t arrow.DataType) uint64 {
-	if dict, ok := t.(*arrow.DictionaryType); ok {
-		t = dict.ValueType
-	}
-	if fixed, ok := t.(arrow.FixedWidthDataType); ok && fixed.BitWidth() < 64 {
-		return 1<<fixed.BitWidth() - 1
-	}
-	return 1<<64 - 1
-}
+// mask is what numbers of a type are cut to.
+func (t valueType) mask() uint64 { return math.MaxUint64 >> (64 - 8*t.width) }
 
-// children are a table's rows by the id of the row above.
+// children are a table's rows, or what stands for them, by the id of the row above.
 type children struct {
 	slots map[uint64]int // for ids far apart
 	start []uint64       // start[s] to start[s+1] are slot s's places in rows
@@ -98,23 +90,18 @@ type children struct {
 // are looked up.
 const spreadLimit = 4
 
-// family sorts rows by their parents, in a row of counters: two passes, nothing allocated.
-func (d *decoder) children(parents []uint64) children {
+// children sorts rows by their parents, in a row of counters: two passes, nothing allocated. What
+// stands for the rows are their numbers, or else these.
+func (d *decoder) children(parents, rows []uint64) children {
 	var c children
 	most := uint64(0)
 	for _, p := range parents {
 		most = max(most, p)
 	}
-	if most > uint64(spreadLimit*len(parents)+1<<16) {
-		c.slots = make(map[uint64]int)
-		for _, p := range parents {
-			if _, known := c.slots[p]; !known {
-				c.slots[p] = len(c.slots)
-			}
-		}
-		most = uint64(len(c.slots))
+	if most > uint64(spreadLimit*len(parents)+1<<10) {
+		most = c.lookUp(parents)
 	}
-	c.start, c.rows = d.words(int(most)+3), d.words(len(parents))
+	c.start, c.rows = d.some(int(most)+3), d.some(len(parents))
 	clear(c.start)
 	for _, p := range parents { // two ahead: filling moves each start to the next one's
 		c.start[c.slot(p)+2]++
@@ -125,9 +112,23 @@ func (d *decoder) children(parents []uint64) children {
 	for row, p := range parents {
 		at := &c.start[c.slot(p)+1]
 		c.rows[*at] = uint64(row)
+		if rows != nil {
+			c.rows[*at] = rows[row]
+		}
 		*at++
 	}
 	return c
+}
+
+// lookUp gives each id a slot, and how many there are.
+func (c *children) lookUp(parents []uint64) uint64 {
+	c.slots = make(map[uint64]int)
+	for _, p := range parents {
+		if _, known := c.slots[p]; !known {
+			c.slots[p] = len(c.slots)
+		}
+	}
+	return uint64(len(c.slots))
 }
 
 func (c *children) slot(id uint64) int {

@@ -16,17 +16,16 @@ func (d *decoder) logs() {
 	if c == nil {
 		return
 	}
-	_, id := c.find("id")
 	body := d.group(c, "body")
 	r := &records{
 		ids: d.ids(c, "id"), time: d.numbers(c, "time_unix_nano", moments), observed: d.numbers(c, "observed_time_unix_nano", moments),
 		severity: d.numbers(c, "severity_number", integers), severityText: d.texts(c, "severity_text", 0),
 		dropped: d.numbers(c, "dropped_attributes_count", integers), flags: d.numbers(c, "flags", integers),
 		traceID: d.texts(c, "trace_id", 16), spanID: d.texts(c, "span_id", 8), event: d.texts(c, "event_name", 0),
-		body: body, attrs: d.attrs(LogAttrs),
+		body: body, attrs: d.attrs(LogAttrs, 6),
 	}
 	if body != nil {
-		r.values = d.values(body, encodingOf(id) == "")
+		r.values = d.values(body, c.lax("id"))
 	}
 	d.root(c, func(out []byte, row int) []byte { return d.record(out, r, row) })
 }
@@ -42,7 +41,7 @@ func (d *decoder) record(out []byte, r *records, row int) []byte {
 		out = d.value(out, &r.values, row)
 		out = wire.End(out, place)
 	}
-	out = d.attributes(out, 6, r.attrs, &r.ids, row)
+	out = d.attributes(out, r.attrs, &r.ids, row)
 	out = number(out, 7, r.dropped.at(row))
 	out = fixed32(out, 8, r.flags.at(row))
 	out = id(out, 9, r.traceID.at(row))

@@ -22,7 +22,7 @@ func (d *decoder) metrics() {
 	m := &metrics{
 		ids: d.ids(c, "id"), kind: d.numbers(c, "metric_type", integers), temporality: d.numbers(c, "aggregation_temporality", integers),
 		monotonic: d.numbers(c, "is_monotonic", booleans), name: d.texts(c, "name", 0), description: d.texts(c, "description", 0),
-		unit: d.texts(c, "unit", 0), metadata: d.attrs(MetricAttrs),
+		unit: d.texts(c, "unit", 0), metadata: d.attrs(MetricAttrs, 12),
 	}
 	numbers := d.points(NumberPoints, NumberAttrs, NumberExemplars, NumberExemplarAttrs)
 	m.points = [...]*points{
@@ -67,7 +67,7 @@ func (d *decoder) metric(out []byte, m *metrics, row int) []byte {
 		}
 		out = wire.End(out, place)
 	}
-	out = d.attributes(out, 12, m.metadata, &m.ids, row)
+	out = d.attributes(out, m.metadata, &m.ids, row)
 	return out
 }
 
@@ -102,6 +102,9 @@ type points struct {
 	exemplars                *exemplars
 }
 
+// pointAttrs are the numbers of the attributes' field in a point of each kind.
+var pointAttrs = [payloadTypes]uint32{NumberPoints: 7, HistogramPoints: 9, ExpHistogramPoints: 1, SummaryPoints: 7}
+
 // points reads a table of data points, nil when there is none.
 func (d *decoder) points(table, attributes, exemplarsTable, exemplarAttrs PayloadType) *points {
 	c := d.tables[table]
@@ -114,9 +117,9 @@ func (d *decoder) points(table, attributes, exemplarsTable, exemplarAttrs Payloa
 		return nil
 	}
 	p := &points{
-		children: d.children(parents.v), ids: d.ids(c, "id"), flags: d.numbers(c, "flags", integers),
+		children: d.children(parents.v, nil), ids: d.ids(c, "id"), flags: d.numbers(c, "flags", integers),
 		start: d.numbers(c, "start_time_unix_nano", moments), time: d.numbers(c, "time_unix_nano", moments),
-		attrs: d.attrs(attributes), exemplars: d.exemplars(exemplarsTable, exemplarAttrs),
+		attrs: d.attrs(attributes, pointAttrs[table]), exemplars: d.exemplars(exemplarsTable, exemplarAttrs),
 	}
 	if table == NumberPoints {
 		p.integer, p.double = d.numbers(c, "int_value", integers), d.numbers(c, "double_value", doubles)
@@ -145,7 +148,7 @@ func (d *decoder) numberPoint(out []byte, p *points, row int) []byte {
 	out = given(out, 4, &p.double, row)
 	out = d.pointExemplars(out, 5, p, row)
 	out = given(out, 6, &p.integer, row)
-	out = d.attributes(out, 7, p.attrs, &p.ids, row)
+	out = d.attributes(out, p.attrs, &p.ids, row)
 	out = number(out, 8, p.flags.at(row))
 	return out
 }
@@ -159,7 +162,7 @@ func (d *decoder) histogramPoint(out []byte, p *points, row int) []byte {
 	out = d.packed(out, 6, p.counts.of(row))
 	out = d.packed(out, 7, p.bounds.of(row))
 	out = d.pointExemplars(out, 8, p, row)
-	out = d.attributes(out, 9, p.attrs, &p.ids, row)
+	out = d.attributes(out, p.attrs, &p.ids, row)
 	out = number(out, 10, p.flags.at(row))
 	out = given(out, 11, &p.least, row)
 	out = given(out, 12, &p.most, row)
@@ -168,7 +171,7 @@ func (d *decoder) histogramPoint(out []byte, p *points, row int) []byte {
 
 // expHistogramPoint writes the fields of an ExponentialHistogramDataPoint.
 func (d *decoder) expHistogramPoint(out []byte, p *points, row int) []byte {
-	out = d.attributes(out, 1, p.attrs, &p.ids, row)
+	out = d.attributes(out, p.attrs, &p.ids, row)
 	out = fixed64(out, 2, p.start.at(row))
 	out = fixed64(out, 3, p.time.at(row))
 	out = fixed64(out, 4, p.count.at(row))
@@ -192,7 +195,7 @@ func (d *decoder) summaryPoint(out []byte, p *points, row int) []byte {
 	out = fixed64(out, 4, p.count.at(row))
 	out = fixed64(out, 5, p.sum.at(row))
 	out = d.pointQuantiles(out, &p.quantiles, row)
-	out = d.attributes(out, 7, p.attrs, &p.ids, row)
+	out = d.attributes(out, p.attrs, &p.ids, row)
 	out = number(out, 8, p.flags.at(row))
 	return out
 }
@@ -232,8 +235,8 @@ func (d *decoder) pointBuckets(out []byte, field uint32, b *buckets, row int) []
 }
 
 func (d *decoder) pointQuantiles(out []byte, q *quantiles, row int) []byte {
-	from, to := q.of(row)
-	for i := from; i < to; i++ {
+	from, n := q.ranges.of(row)
+	for i := from; i < from+n; i++ {
 		if !d.room(out) {
 			return out
 		}
@@ -264,7 +267,7 @@ func (d *decoder) pointExemplars(out []byte, field uint32, p *points, row int) [
 		out = id(out, 4, e.spanID.at(i))
 		out = id(out, 5, e.traceID.at(i))
 		out = given(out, 6, &e.integer, i)
-		out = d.attributes(out, 7, e.attrs, &e.ids, i)
+		out = d.attributes(out, e.attrs, &e.ids, i)
 		out = wire.End(out, place)
 	}
 	return out

@@ -29,7 +29,7 @@ func (d *decoder) traces() {
 		traceID: d.texts(c, "trace_id", 16), spanID: d.texts(c, "span_id", 8), parentID: d.texts(c, "parent_span_id", 8),
 		traceState: d.texts(c, "trace_state", 0), name: d.texts(c, "name", 0),
 		status: status, code: d.numbers(status, "code", integers), message: d.texts(status, "status_message", 0),
-		attrs: d.attrs(SpanAttrs), events: d.events(), links: d.links(),
+		attrs: d.attrs(SpanAttrs, 9), events: d.events(), links: d.links(),
 	}
 	d.root(c, func(out []byte, row int) []byte { return d.span(out, s, row) })
 }
@@ -45,7 +45,7 @@ func (d *decoder) span(out []byte, s *spans, row int) []byte {
 	out = number(out, 6, s.kind.at(row))
 	out = fixed64(out, 7, start)
 	out = fixed64(out, 8, start+s.duration.at(row))
-	out = d.attributes(out, 9, s.attrs, &s.ids, row)
+	out = d.attributes(out, s.attrs, &s.ids, row)
 	out = number(out, 10, s.droppedAttrs.at(row))
 	out = d.spanEvents(out, s, row)
 	out = number(out, 12, s.droppedEvents.at(row))
@@ -77,9 +77,9 @@ func (d *decoder) events() *events {
 	}
 	e := &events{
 		ids: d.ids(c, "id"), time: d.numbers(c, "time_unix_nano", moments), name: d.texts(c, "name", 0),
-		dropped: d.numbers(c, "dropped_attributes_count", integers), attrs: d.attrs(EventAttrs),
+		dropped: d.numbers(c, "dropped_attributes_count", integers), attrs: d.attrs(EventAttrs, 3),
 	}
-	e.children = d.children(d.parents(c, func(row int) bool { return e.name.sameText(row, row-1) }))
+	e.children = d.children(d.parents(c, func(row int) bool { return e.name.sameText(row) }), nil)
 	return e
 }
 
@@ -96,7 +96,7 @@ func (d *decoder) spanEvents(out []byte, s *spans, row int) []byte {
 		out, place = wire.Begin(out, 11)
 		out = fixed64(out, 1, e.time.at(int(child)))
 		out = text(out, 2, e.name.at(int(child)))
-		out = d.attributes(out, 3, e.attrs, &e.ids, int(child))
+		out = d.attributes(out, e.attrs, &e.ids, int(child))
 		out = number(out, 4, e.dropped.at(int(child)))
 		out = wire.End(out, place)
 	}
@@ -119,9 +119,9 @@ func (d *decoder) links() *links {
 	l := &links{
 		ids: d.ids(c, "id"), dropped: d.numbers(c, "dropped_attributes_count", integers), flags: d.numbers(c, "flags", integers),
 		traceID: d.texts(c, "trace_id", 16), spanID: d.texts(c, "span_id", 8), traceState: d.texts(c, "trace_state", 0),
-		attrs: d.attrs(LinkAttrs),
+		attrs: d.attrs(LinkAttrs, 4),
 	}
-	l.children = d.children(d.parents(c, func(row int) bool { return l.traceID.sameText(row, row-1) }))
+	l.children = d.children(d.parents(c, func(row int) bool { return l.traceID.sameText(row) }), nil)
 	return l
 }
 
@@ -139,7 +139,7 @@ func (d *decoder) spanLinks(out []byte, s *spans, row int) []byte {
 		out = id(out, 1, l.traceID.at(int(child)))
 		out = id(out, 2, l.spanID.at(int(child)))
 		out = text(out, 3, l.traceState.at(int(child)))
-		out = d.attributes(out, 4, l.attrs, &l.ids, int(child))
+		out = d.attributes(out, l.attrs, &l.ids, int(child))
 		out = number(out, 5, l.dropped.at(int(child)))
 		out = fixed32(out, 6, l.flags.at(int(child)))
 		out = wire.End(out, place)

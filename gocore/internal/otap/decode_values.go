@@ -52,26 +52,20 @@ func (v *values) missing(row int) bool {
 // same tells whether a row and the one before it have the same value, as far as parent ids of
 // such rows are deltas: for maps, slices and what has no value they never are.
 func (v *values) same(row int) bool {
-	kind := v.kind.at(row)
-	if kind != v.kind.at(row-1) {
+	kind := v.kind.v[row]
+	switch {
+	case kind != v.kind.v[row-1], !v.lax && (v.missing(row) || v.missing(row-1)):
 		return false
-	}
-	if !v.lax && (v.missing(row) || v.missing(row-1)) {
-		return false
-	}
-	switch kind {
-	case kindStr:
-		return v.str.sameText(row, row-1)
-	case kindInt:
+	case kind == kindStr:
+		return v.str.sameText(row)
+	case kind == kindInt:
 		return v.integer.at(row) == v.integer.at(row-1)
-	case kindDouble:
+	case kind == kindDouble:
 		return v.sameDouble(row)
-	case kindBool:
+	case kind == kindBool:
 		return v.boolean.at(row) == v.boolean.at(row-1)
-	case kindBytes:
-		return v.bytes.sameText(row, row-1)
 	}
-	return false
+	return kind == kindBytes && v.bytes.sameText(row)
 }
 
 // sameDouble compares as Go does, where a NaN differs from itself, or as Arrow for Rust does,
@@ -114,46 +108,7 @@ func (d *decoder) value(out []byte, v *values, row int) []byte {
 	return out
 }
 
-// attrs is a table of attributes.
-type attrs struct {
-	children
-	key texts
-	values
-}
-
-// attrs reads a table of attributes, nil when there is none.
-func (d *decoder) attrs(p PayloadType) *attrs {
-	c := d.tables[p]
-	if c == nil {
-		return nil
-	}
-	_, field := c.find("parent_id")
-	a := &attrs{key: d.texts(c, "key", 0), values: d.values(c, encodingOf(field) == "")}
-	if !a.key.there || len(a.kind.v) == 0 {
-		d.fail(c.of, fmt.Errorf("has no column key or no column type"))
-		return nil
-	}
-	a.children = d.children(d.parents(c, func(row int) bool { return a.key.same(row, row-1) && a.values.same(row) }))
-	return a
-}
-
-// attributes writes those of an id, if it has one.
-func (d *decoder) attributes(out []byte, field uint32, a *attrs, ids *numbers, row int) []byte {
-	if a == nil || !ids.has(row) {
-		return out
-	}
-	for _, child := range a.children.of(ids.v[row]) {
-		if !d.room(out) {
-			return out
-		}
-		var place int
-		out, place = wire.Begin(out, field)
-		out = wire.AppendBytes(out, 1, a.key.at(int(child)))
-		var inner int
-		out, inner = wire.Begin(out, 2)
-		out = d.value(out, &a.values, int(child))
-		out = wire.End(out, inner)
-		out = wire.End(out, place)
-	}
-	return out
+// sameBits tells whether what is same is also written the same: 0 and -0 are not.
+func (v *values) sameBits(row int) bool {
+	return v.kind.at(row) != kindDouble || v.double.at(row) == v.double.at(row-1)
 }

@@ -59,6 +59,7 @@ type emitCol struct {
 	data  []byte // fixed values; bytes; bits of booleans
 	offs  []byte // int32, of bytes and lists
 	codes []uint32
+	tries [3]emitTries // of valid, of indices, offsets or fixed values, of bytes
 }
 
 // emitDict is a column's dictionary on the stream: sent of its values are at the receiver.
@@ -67,6 +68,7 @@ type emitDict struct {
 	width int
 	in    *emitIntern
 	sent  int
+	tries [2]emitTries // of offsets or fixed values, of bytes
 }
 
 func plainCol(name string, t emitType) *emitCol { return &emitCol{name: name, typ: t} }

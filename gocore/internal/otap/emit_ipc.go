@@ -33,9 +33,10 @@ const (
 	fbFixedBinary = 15
 	fbDuration    = 18
 
-	fbNanosecond = 3
-	fbDouble     = 2
-	fbZstd       = 1
+	fbMillisecond = 1
+	fbNanosecond  = 3
+	fbDouble      = 2
+	fbZstd        = 1
 )
 
 // minCompressed is the size from which a buffer is worth a zstd frame.
@@ -47,7 +48,7 @@ const minBody = 160
 // emitIPC writes messages. It belongs to one goroutine.
 type emitIPC struct {
 	fb      *flatbuffers.Builder
-	zstd    *zstd.Encoder
+	zstd    [2]*zstd.Encoder // the second for larger buffers
 	body    []byte
 	raw     bool       // a body so small that compression costs more than it spares
 	nodes   [][2]int64 // length, nulls
@@ -57,22 +58,75 @@ type emitIPC struct {
 }
 
 func newEmitIPC() (*emitIPC, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
-		zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true))
-	return &emitIPC{fb: flatbuffers.NewBuilder(1 << 10), zstd: enc}, err
+	w := &emitIPC{fb: flatbuffers.NewBuilder(1 << 10)}
+	for i := range w.zstd {
+		var err error
+		w.zstd[i], err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+			zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true), zstd.WithAllLitEntropyCompression(i == 1))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
 }
 
-// buffer adds one to the body.
-func (w *emitIPC) buffer(b []byte) {
+// entropyFrom is the size from which buffers are worth coding the bytes of where none of them
+// repeat: offsets lose a third, and small ones would cost more time than they spare bytes.
+const entropyFrom = 1 << 11
+
+func (w *emitIPC) encoder(size int) *zstd.Encoder {
+	if size < entropyFrom {
+		return w.zstd[0]
+	}
+	return w.zstd[1]
+}
+
+// buffer adds one to the body; tries are those of its kind before.
+func (w *emitIPC) buffer(b []byte, tries *emitTries) {
 	w.packed = w.packed[:0]
 	if !w.raw && len(b) >= minCompressed {
-		w.packed = w.zstd.EncodeAll(b, w.packed)
+		w.pack(b, tries)
 	}
 	if n := len(w.packed); n > 0 && n < len(b) {
 		w.add(uint64(len(b)), w.packed)
 		return
 	}
 	w.stored(b)
+}
+
+// pack compresses a buffer; nothing is there where it is not tried.
+func (w *emitIPC) pack(b []byte, tries *emitTries) {
+	if w.packed = repeated(w.packed, b); len(w.packed) > 0 {
+		return
+	}
+	if w.packed = runs(w.packed, b); len(w.packed) == 0 && tries.again() {
+		w.packed = w.encoder(len(b)).EncodeAll(b, w.packed)
+		tries.gave(len(b), len(w.packed))
+	}
+}
+
+// emitTries says whether a buffer is worth a try at compression: where one gave next to nothing,
+// the next ones of its kind are not tried, each time twice as many.
+type emitTries struct{ wait, vain uint8 }
+
+// mostVain bounds how many are not tried: 2^5-1.
+const mostVain = 5
+
+func (t *emitTries) again() bool {
+	if t.wait == 0 {
+		return true
+	}
+	t.wait--
+	return false
+}
+
+func (t *emitTries) gave(before, after int) {
+	if after < before-before/16 {
+		t.vain = 0
+		return
+	}
+	t.vain = min(t.vain+1, mostVain)
+	t.wait = 1<<t.vain - 1
 }
 
 // stored adds a buffer as it is.
@@ -105,23 +159,23 @@ func (w *emitIPC) begin(size int) {
 func (w *emitIPC) array(c *emitCol) {
 	w.nodes = append(w.nodes, [2]int64{int64(c.rows), int64(c.rows - c.set)})
 	if c.set == c.rows {
-		w.buffer(nil)
+		w.stored(nil)
 	} else {
-		w.buffer(c.valid)
+		w.buffer(c.valid, &c.tries[0])
 	}
 	switch {
 	case c.coded():
 		w.scratch = c.indices(w.scratch[:0])
-		w.buffer(w.scratch)
+		w.buffer(w.scratch, &c.tries[1])
 	case c.typ == tText || c.typ == tBinary:
-		w.offsets(c.offs, len(c.data))
-		w.buffer(c.data)
+		w.offsets(c, len(c.data))
+		w.buffer(c.data, &c.tries[2])
 	case c.typ == tList:
-		w.offsets(c.offs, c.children[0].rows)
+		w.offsets(c, c.children[0].rows)
 	case c.noise:
 		w.stored(c.data)
 	case c.typ != tStruct:
-		w.buffer(c.data)
+		w.buffer(c.data, &c.tries[1])
 	}
 	for _, child := range c.children {
 		if child.seen {
@@ -131,9 +185,10 @@ func (w *emitIPC) array(c *emitCol) {
 }
 
 // offsets ends those of a column with the end of its last row.
-func (w *emitIPC) offsets(starts []byte, end int) {
-	w.scratch = append(w.scratch[:0], starts...)
-	w.buffer(binary.LittleEndian.AppendUint32(w.scratch, uint32(end)))
+func (w *emitIPC) offsets(c *emitCol, end int) {
+	w.scratch = append(w.scratch[:0], c.offs...)
+	w.scratch = binary.LittleEndian.AppendUint32(w.scratch, uint32(end))
+	w.buffer(w.scratch, &c.tries[1])
 }
 
 // dictionary writes the values of a column from one on.
@@ -142,17 +197,17 @@ func (w *emitIPC) dictionary(b []byte, c *emitCol, id int64) []byte {
 	in, from := d.in, max(d.sent, 0)
 	w.begin(in.size(from))
 	w.nodes = append(w.nodes, [2]int64{int64(in.n - from), 0})
-	w.buffer(nil)
+	w.stored(nil)
 	if in.width > 0 {
-		w.buffer(in.data[from*in.width:])
+		w.buffer(in.data[from*in.width:], &d.tries[0])
 	} else {
 		base := binary.LittleEndian.Uint32(in.offs[from*4:])
 		w.scratch = w.scratch[:0]
 		for at := from; at <= in.n; at++ {
 			w.scratch = binary.LittleEndian.AppendUint32(w.scratch, binary.LittleEndian.Uint32(in.offs[at*4:])-base)
 		}
-		w.buffer(w.scratch)
-		w.buffer(in.data[base:])
+		w.buffer(w.scratch, &d.tries[0])
+		w.buffer(in.data[base:], &d.tries[1])
 	}
 	data := w.recordBatch(in.n - from)
 	w.fb.StartObject(3)

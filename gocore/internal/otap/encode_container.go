@@ -279,17 +279,23 @@ func zeros(v []byte) bool {
 
 var noID [16]byte
 
-// spanID sets an id that no row may lack: none is zeros.
-func (e *encoder) requiredID(c *emitCol, row int, v []byte, refuse bool) error {
+// idOrZeros sets an id that no row may lack, as otel-arrow/go up to v0.24.0 refuses null: none,
+// or one of another size, is zeros.
+func (e *encoder) idOrZeros(c *emitCol, row int, v []byte) {
 	if w := c.typ.width(); len(v) != w {
-		if len(v) > 0 && refuse {
-			return under(c.name, fault.New(fault.Invalid, "", "%d bytes: want 0 or %d", len(v), w))
-		}
 		if len(v) > 0 {
 			e.lost.IllSizedIDs++
 		}
 		v = noID[:w]
 	}
 	c.raw(row, v)
+}
+
+// requiredID is idOrZeros where an id of another size is an error.
+func (e *encoder) requiredID(c *emitCol, row int, v []byte) error {
+	if w := c.typ.width(); len(v) > 0 && len(v) != w {
+		return under(c.name, fault.New(fault.Invalid, "", "%d bytes: want 0 or %d", len(v), w))
+	}
+	e.idOrZeros(c, row, v)
 	return nil
 }

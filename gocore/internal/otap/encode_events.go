@@ -92,12 +92,8 @@ func (t *traceTables) putLink(span uint32, attrs bool, traceID, spanID, state []
 	}
 	l.up(row, span, row > 0 && id == l.prevTrace)
 	l.prevTrace = id
-	if err := t.e.requiredID(l.traceID, row, traceID, false); err != nil {
-		return err
-	}
-	if err := t.e.requiredID(l.spanID, row, spanID, false); err != nil {
-		return err
-	}
+	t.e.idOrZeros(l.traceID, row, traceID)
+	t.e.idOrZeros(l.spanID, row, spanID)
 	count(l.drops, row, drops)
 	count(l.flags, row, flags)
 	return checked(l.state, row, state)

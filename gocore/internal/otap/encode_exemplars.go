@@ -33,7 +33,7 @@ func newExemplarTable(e *encoder, payload, attrs PayloadType) *exemplarTable {
 	t := &exemplarTable{
 		e: e, childIDs: childIDs{id: plainCol("id", tU32), parent: plainCol("parent_id", tU32).must()},
 		time: plainCol("time_unix_nano", tTime).must(), whole: plainCol("int_value", tI64), double: plainCol("double_value", tF64),
-		spanID: dictCol("span_id", tID8, indexU8), traceID: dictCol("trace_id", tID16, indexU8), attrs: newAttrTable(attrs, true, e.lost),
+		spanID: dictCol("span_id", tID8, indexU8).must(), traceID: dictCol("trace_id", tID16, indexU8).must(), attrs: newAttrTable(attrs, true, e.lost),
 	}
 	t.emitTable = newEmitTable(payload, t.id, t.parent, t.time, t.whole, t.double, t.spanID, t.traceID)
 	return t
@@ -104,8 +104,8 @@ func (t *exemplarTable) emit(row int) {
 	}
 	t.up(row, r.parent, row > 0 && r.same(&t.all[row-1]))
 	t.time.u64(row, r.time)
-	t.e.id(t.spanID, row, r.spanID)
-	t.e.id(t.traceID, row, r.traceID)
+	t.e.idOrZeros(t.spanID, row, r.spanID)
+	t.e.idOrZeros(t.traceID, row, r.traceID)
 	switch r.member {
 	case kindInt:
 		t.whole.u64(row, r.value)

@@ -15,7 +15,7 @@ type logTables struct {
 func newLogTables(e *encoder) *logTables {
 	t := &logTables{
 		e: e, time: plainCol("time_unix_nano", tTime), observed: plainCol("observed_time_unix_nano", tTime),
-		traceID: dictCol("trace_id", tID16, indexU8), spanID: dictCol("span_id", tID8, indexU8),
+		traceID: dictCol("trace_id", tID16, indexU8).must(), spanID: dictCol("span_id", tID8, indexU8).must(),
 		severity: dictCol("severity_number", tI32, indexU8), severityText: dictCol("severity_text", tText, indexU8),
 		drops: plainCol("dropped_attributes_count", tU32), flags: plainCol("flags", tU32), event: dictCol("event_name", tText, indexU8),
 		value: newValueCols(e.lost),
@@ -97,8 +97,8 @@ func (t *logTables) field(c *wire.Cursor, f *logFields, id uint32, from int) err
 func (t *logTables) put(row int, f *logFields) error {
 	moment(t.time, row, f.time)
 	moment(t.observed, row, f.observed)
-	t.e.id(t.traceID, row, f.traceID)
-	t.e.id(t.spanID, row, f.spanID)
+	t.e.idOrZeros(t.traceID, row, f.traceID)
+	t.e.idOrZeros(t.spanID, row, f.spanID)
 	count(t.severity, row, f.severity)
 	count(t.drops, row, f.drops)
 	count(t.flags, row, f.flags)

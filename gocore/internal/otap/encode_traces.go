@@ -181,14 +181,14 @@ func (t *traceTables) field(c *wire.Cursor, f *spanFields, id uint32, from int) 
 
 func (t *traceTables) put(row int, f *spanFields) error {
 	e := t.e
-	if err := e.requiredID(t.traceID, row, f.traceID, true); err != nil {
+	if err := e.requiredID(t.traceID, row, f.traceID); err != nil {
 		return err
 	}
-	if err := e.requiredID(t.spanID, row, f.spanID, true); err != nil {
+	if err := e.requiredID(t.spanID, row, f.spanID); err != nil {
 		return err
 	}
 	if n := len(f.parent); n != 0 && n != 8 {
-		return e.requiredID(t.parentSpan, row, f.parent, true)
+		return e.requiredID(t.parentSpan, row, f.parent)
 	}
 	e.id(t.parentSpan, row, f.parent)
 	t.start.u64(row, f.start)

@@ -95,7 +95,7 @@ func TestABadBatchLeavesTheStream(t *testing.T) {
 		batch := produce(t, producer, otlp.Traces, maker.Body("traces", 20))
 		switch i {
 		case 2: // there twice
-			wrong := part{SpanAttrs, []arrow.Field{column("key", u8)}, `[{"key":1}]`}
+			wrong := part{SpanAttrs, []arrow.Field{nullable("key", u8)}, `[{"key":1}]`}
 			batch = appendPayload(batch, wrong.table, "x", stream(t, wrong))
 		case 3: // of another signal
 			batch = appendPayload(batch, LogAttrs, "x", nil)
@@ -111,8 +111,8 @@ func TestABadBatchLeavesTheStream(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	long := `[{"id":0,"name":"` + strings.Repeat("long", 1000) + `"}]`
-	fields := []arrow.Field{plainColumn("id", u16), column("name", utf8Type)}
-	attr := []arrow.Field{plainColumn("parent_id", u16), column("key", utf8Type), column("type", u8), column("str", dictOf(u8, utf8Type))}
+	fields := []arrow.Field{plainColumn("id", u16), nullable("name", utf8Type)}
+	attr := []arrow.Field{plainColumn("parent_id", u16), nullable("key", utf8Type), nullable("type", u8), nullable("str", dictOf(u8, utf8Type))}
 	same := `{"parent_id":0,"key":"k","type":1,"str":"` + strings.Repeat("v", 1000) + `"}`
 	tests := map[string]struct {
 		limits Limits
@@ -134,7 +134,7 @@ func TestLimits(t *testing.T) {
 
 // TestSurvey has messages whose heads lie.
 func TestSurvey(t *testing.T) {
-	good := stream(t, part{Spans, []arrow.Field{column("id", u16), column("name", dictOf(u8, utf8Type))}, `[{"id":0,"name":"x"}]`}, ipc.WithZstd())
+	good := stream(t, part{Spans, []arrow.Field{nullable("id", u16), nullable("name", dictOf(u8, utf8Type))}, `[{"id":0,"name":"x"}]`}, ipc.WithZstd())
 	o, err := survey(good)
 	if err != nil || !o.schema || !o.dictionary || !o.batch || o.largest < 20 {
 		t.Fatalf("%+v, %v", o, err)
@@ -168,10 +168,10 @@ func TestDeepSchemas(t *testing.T) {
 	for range maxDepth + 1 {
 		deep = arrow.ListOf(deep)
 	}
-	if _, err := survey(stream(t, part{Spans, []arrow.Field{column("deep", deep)}, `[]`})); !errors.Is(err, errSchema) {
+	if _, err := survey(stream(t, part{Spans, []arrow.Field{nullable("deep", deep)}, `[]`})); !errors.Is(err, errSchema) {
 		t.Errorf("deep: %v", err)
 	}
-	if _, err := survey(stream(t, part{Spans, slices.Repeat([]arrow.Field{column("x", u8)}, maxFields+1), `[]`})); !errors.Is(err, errSchema) {
+	if _, err := survey(stream(t, part{Spans, slices.Repeat([]arrow.Field{nullable("x", u8)}, maxFields+1), `[]`})); !errors.Is(err, errSchema) {
 		t.Errorf("wide: %v", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestDeepSchemas(t *testing.T) {
 // TestSchemasComeAndGo: a stream may go back to an earlier schema, with or without saying it again,
 // as long as it is one of the last few.
 func TestSchemasComeAndGo(t *testing.T) {
-	fields := []arrow.Field{column("name", dictOf(u8, utf8Type))}
+	fields := []arrow.Field{nullable("name", dictOf(u8, utf8Type))}
 	rows := stream(t, part{Spans, fields, `[{"name":"x"}]`})
 	c := testConsumer(t, otlp.Traces)
 	send := func(id string, record []byte) error {
@@ -240,38 +240,64 @@ func TestBrokenMessages(t *testing.T) {
 	}
 }
 
-// TestStore: what arrow-go gives back is given back.
+// TestStore: a stream's limit is its own, the budget's all streams', and what is given back may
+// be taken again.
 func TestStore(t *testing.T) {
 	budget := &purse{limit: 100}
 	s := store{limit: 90, budget: budget}
-	b := s.Allocate(40)
-	b = s.Reallocate(70, b)
-	b = s.Reallocate(30, b)
-	if budget.held != 30 || s.held != 30 || len(b) != 30 {
-		t.Errorf("%d held, %d by the store", budget.held, s.held)
+	if err := s.Take(40); err != nil || budget.held != 40 || s.held != 40 {
+		t.Errorf("%v: %d held, %d by the store", err, budget.held, s.held)
 	}
-	for name, size := range map[string]int{"over the stream's limit": 61, "impossible": -1} {
-		if !panicsAtAll(func() { s.Allocate(size) }) || fault.KindOf(s.err) != fault.TooLarge {
-			t.Errorf("%s: %v", name, s.err)
+	for name, size := range map[string]int64{"over the stream's limit": 51, "impossible": -1} {
+		if err := s.Take(size); fault.KindOf(err) != fault.TooLarge || s.held != 40 {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	s.limit = 1000
-	if !panicsAtAll(func() { s.Reallocate(120, b) }) || fault.KindOf(s.err) != fault.Overloaded {
-		t.Errorf("over the budget: %v", s.err)
+	if err := s.Take(61); fault.KindOf(err) != fault.Overloaded || s.held != 40 {
+		t.Errorf("over the budget: %v", err)
 	}
-	s.Free(b)
-	if budget.held != 0 {
-		t.Errorf("%d held", budget.held)
-	}
-	s.Allocate(10)
-	s.close()
-	if budget.held != 0 {
-		t.Errorf("%d held after close", budget.held)
+	s.Give(40)
+	if budget.held != 0 || s.held != 0 {
+		t.Errorf("%d held, %d by the store", budget.held, s.held)
 	}
 }
 
-func panicsAtAll(f func()) (panicked bool) {
-	defer func() { panicked = recover() != nil }()
-	f()
-	return false
+// TestSlab: what a slab gave is intact until it takes all back, it asks for no more than there
+// is, and keeps no more than it is told to.
+func TestSlab(t *testing.T) {
+	budget := &purse{limit: leastSlab + 800}
+	s := slab[uint64]{budget: budget}
+	first, err := s.take(leastSlab / 8)
+	if err != nil || budget.held != leastSlab {
+		t.Fatalf("%v, %d held", err, budget.held)
+	}
+	first[0] = 1
+	second, err := s.take(100)
+	if err != nil || budget.held != leastSlab+800 {
+		t.Fatalf("%v, %d held", err, budget.held)
+	}
+	if second[0] = 2; first[0] != 1 || cap(second) != 100 {
+		t.Errorf("%d, %d", first[0], cap(second))
+	}
+	if _, err := s.take(1); fault.KindOf(err) != fault.Overloaded {
+		t.Errorf("beyond the budget: %v", err)
+	}
+	s.reset(800)
+	if budget.held != 0 {
+		t.Errorf("%d held by a slab in pieces", budget.held)
+	}
+	if _, err := s.take(10); err != nil || budget.held == 0 {
+		t.Fatalf("%v, %d held", err, budget.held)
+	}
+	s.reset(budget64)
+	if held := budget.held; held == 0 {
+		t.Error("nothing is kept")
+	}
+	s.reset(0)
+	if budget.held != 0 {
+		t.Errorf("%d held in the end", budget.held)
+	}
 }
+
+const budget64 = 64 << 10

@@ -255,6 +255,34 @@ func TestSteps(t *testing.T) {
 }
 
 // TestDictionaries lets a column's dictionary widen and end; other streams go on.
+// TestIDsOfZeros: receivers of otel-arrow/go v0.24.0 refuse a log record or an exemplar that lacks an id.
+func TestIDsOfZeros(t *testing.T) {
+	point := &metrics.NumberDataPoint{Exemplars: []*metrics.Exemplar{{}, {SpanId: []byte("12345678")}}}
+	gauge := &metrics.Metric{Data: &metrics.Metric_Gauge{Gauge: &metrics.Gauge{DataPoints: []*metrics.NumberDataPoint{point}}}}
+	for signal, m := range map[otlp.Signal]proto.Message{
+		otlp.Logs: &logs.LogsData{ResourceLogs: []*logs.ResourceLogs{{ScopeLogs: []*logs.ScopeLogs{{
+			LogRecords: []*logs.LogRecord{{}, {SpanId: []byte("12345678")}}}}}}},
+		otlp.Metrics: &metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{ScopeMetrics: []*metrics.ScopeMetrics{{
+			Metrics: []*metrics.Metric{gauge}}}}}},
+	} {
+		batches, _ := produce(t, newProducer(t, signal, otap.Options{}), m)
+		found := 0
+		for _, p := range newFar(t).read(batches[0].Message) {
+			for _, name := range []string{"trace_id", "span_id"} {
+				if ids := column(t, p.recs, name); ids != nil {
+					found++
+					if ids.NullN() > 0 || ids.Len() != 2 {
+						t.Errorf("%s: %d of %d are null in %s", signal, ids.NullN(), ids.Len(), name)
+					}
+				}
+			}
+		}
+		if found != 2 {
+			t.Errorf("%s: %d columns of ids", signal, found)
+		}
+	}
+}
+
 func TestDictionaries(t *testing.T) {
 	p, f := newProducer(t, otlp.Traces, otap.Options{}), newFar(t)
 	names := func(n, distinct, from int) *trace.TracesData {

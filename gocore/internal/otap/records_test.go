@@ -63,7 +63,7 @@ func stream(t testing.TB, p part, options ...ipc.Option) []byte {
 	return out.Bytes()
 }
 
-func column(name string, typ arrow.DataType) arrow.Field {
+func nullable(name string, typ arrow.DataType) arrow.Field {
 	return arrow.Field{Name: name, Type: typ, Nullable: true}
 }
 
@@ -72,7 +72,7 @@ func plainColumn(name string, typ arrow.DataType) arrow.Field {
 }
 
 func encodedAs(name string, typ arrow.DataType, encoding string) arrow.Field {
-	f := column(name, typ)
+	f := nullable(name, typ)
 	f.Metadata = arrow.NewMetadata([]string{encodingKey}, []string{encoding})
 	return f
 }
@@ -115,14 +115,14 @@ func expect(t *testing.T, c *Consumer, message []byte, want string) {
 // dictionaries, and a schema_id that all tables share.
 func TestTheRustEnginesOrder(t *testing.T) {
 	expect(t, testConsumer(t, otlp.Logs), message(t, 7,
-		part{ResourceAttrs, []arrow.Field{plainColumn("parent_id", u16), column("key", utf8Type), column("type", u8), column("str", utf8Type), column("int", i64)},
+		part{ResourceAttrs, []arrow.Field{plainColumn("parent_id", u16), nullable("key", utf8Type), nullable("type", u8), nullable("str", utf8Type), nullable("int", i64)},
 			`[{"parent_id":1,"key":"host","type":1,"str":"b"},{"parent_id":0,"key":"host","type":1,"str":"a"},{"parent_id":0,"key":"n","type":2,"int":-3}]`},
-		part{LogAttrs, []arrow.Field{plainColumn("parent_id", u16), column("key", dictOf(u8, utf8Type)), column("type", u8), column("bool", arrow.FixedWidthTypes.Boolean)},
+		part{LogAttrs, []arrow.Field{plainColumn("parent_id", u16), nullable("key", dictOf(u8, utf8Type)), nullable("type", u8), nullable("bool", arrow.FixedWidthTypes.Boolean)},
 			`[{"parent_id":9,"key":"ok","type":4,"bool":true},{"parent_id":9,"key":"gone","type":1},{"parent_id":9,"key":"none","type":0}]`},
-		part{Logs, []arrow.Field{plainColumn("id", u16), column("resource", arrow.StructOf(plainColumn("id", u16), column("schema_url", utf8Type))),
-			column("scope", arrow.StructOf(plainColumn("id", u16), column("name", utf8Type))), column("time_unix_nano", when),
-			column("severity_number", dictOf(u8, i32)), column("trace_id", fixedType(16)),
-			column("body", arrow.StructOf(column("type", u8), column("str", dictOf(u16, utf8Type))))},
+		part{Logs, []arrow.Field{plainColumn("id", u16), nullable("resource", arrow.StructOf(plainColumn("id", u16), nullable("schema_url", utf8Type))),
+			nullable("scope", arrow.StructOf(plainColumn("id", u16), nullable("name", utf8Type))), nullable("time_unix_nano", when),
+			nullable("severity_number", dictOf(u8, i32)), nullable("trace_id", fixedType(16)),
+			nullable("body", arrow.StructOf(nullable("type", u8), nullable("str", dictOf(u16, utf8Type))))},
 			`[{"id":9,"resource":{"id":0,"schema_url":"u"},"scope":{"id":null,"name":"s"},"time_unix_nano":5,"severity_number":9,"body":{"type":1,"str":"hello"}},
 			  {"id":null,"resource":{"id":0,"schema_url":"u"},"scope":{"id":null,"name":"t"},"trace_id":"AQIDBAUGBwgJCgsMDQ4PEA==","body":null},
 			  {"id":3,"resource":{"id":1},"scope":null,"severity_number":9,"body":{"type":0}}]`},
@@ -139,16 +139,16 @@ func TestTheRustEnginesOrder(t *testing.T) {
 // TestEncodedIDs has the example of the specification's section 6.4.3, and dictionaries of ids.
 func TestEncodedIDs(t *testing.T) {
 	expect(t, testConsumer(t, otlp.Traces), message(t, 1,
-		part{Spans, []arrow.Field{column("id", u16), column("start_time_unix_nano", when), column("duration_time_unix_nano", dictOf(u8, took)),
-			column("name", utf8Type), column("kind", i32), column("status", arrow.StructOf(column("code", dictOf(u8, i32))))},
+		part{Spans, []arrow.Field{nullable("id", u16), nullable("start_time_unix_nano", when), nullable("duration_time_unix_nano", dictOf(u8, took)),
+			nullable("name", utf8Type), nullable("kind", i32), nullable("status", arrow.StructOf(nullable("code", dictOf(u8, i32))))},
 			`[{"id":1,"name":"one","start_time_unix_nano":10,"duration_time_unix_nano":5,"status":{"code":2}},{"id":null,"name":"none"},{"id":1,"name":"two"},{"id":1,"name":"three","kind":-1}]`},
-		part{SpanAttrs, []arrow.Field{encodedAs("parent_id", u16, encodingQuasi), column("key", utf8Type), column("type", u8), column("str", utf8Type)},
+		part{SpanAttrs, []arrow.Field{encodedAs("parent_id", u16, encodingQuasi), nullable("key", utf8Type), nullable("type", u8), nullable("str", utf8Type)},
 			`[{"parent_id":1,"key":"k1","type":1,"str":"v1"},{"parent_id":1,"key":"k1","type":1,"str":"v1"},{"parent_id":1,"key":"k1","type":1,"str":"v1"},
 			  {"parent_id":1,"key":"k1","type":1,"str":"v2"},{"parent_id":1,"key":"k1","type":1,"str":"v2"},{"parent_id":1,"key":"k2","type":1,"str":"v2"},
 			  {"parent_id":3,"key":"k3","type":1,"str":null},{"parent_id":2,"key":"k3","type":1,"str":null}]`},
-		part{SpanEvents, []arrow.Field{column("id", u32), column("parent_id", dictOf(u8, u16)), column("name", dictOf(u8, utf8Type))},
+		part{SpanEvents, []arrow.Field{nullable("id", u32), nullable("parent_id", dictOf(u8, u16)), nullable("name", dictOf(u8, utf8Type))},
 			`[{"id":0,"parent_id":1,"name":"a"},{"id":1,"parent_id":2,"name":"a"},{"id":1,"parent_id":2,"name":"b"}]`},
-		part{EventAttrs, []arrow.Field{column("parent_id", dictOf(u8, u32)), column("key", utf8Type), column("type", u8), column("double", f64)},
+		part{EventAttrs, []arrow.Field{nullable("parent_id", dictOf(u8, u32)), nullable("key", utf8Type), nullable("type", u8), nullable("double", f64)},
 			`[{"parent_id":0,"key":"x","type":3,"double":1.5},{"parent_id":2,"key":"x","type":3,"double":1.5}]`},
 	), `resource_spans { resource {} scope_spans { scope {}
 	  spans { name: "one" start_time_unix_nano: 10 end_time_unix_nano: 15 status { code: 2 } attributes { key: "k1" value { string_value: "v1" } }
@@ -160,17 +160,56 @@ func TestEncodedIDs(t *testing.T) {
 	  spans { name: "three" kind: -1 attributes { key: "k1" value { string_value: "v1" } } attributes { key: "k3" value {} } events { name: "a" } } } }`)
 }
 
+// TestMillisecondsThatAreNone: the Go producer up to v0.24.0, which Collectors of its time have,
+// declares durations as milliseconds and writes nanoseconds.
+func TestMillisecondsThatAreNone(t *testing.T) {
+	expect(t, testConsumer(t, otlp.Traces), message(t, 1,
+		part{Spans, []arrow.Field{nullable("start_time_unix_nano", when), nullable("duration_time_unix_nano", dictOf(u8, arrow.FixedWidthTypes.Duration_ms))},
+			`[{"start_time_unix_nano":10,"duration_time_unix_nano":5}]`},
+	), `resource_spans { resource {} scope_spans { scope {} spans { start_time_unix_nano: 10 end_time_unix_nano: 15 } } }`)
+}
+
+// TestDeltaThatIsQuasi: the Go producer v0.24.0 says delta of points' attributes, and it is the
+// quasi-delta of all attributes, with the Go producer's rules.
+func TestDeltaThatIsQuasi(t *testing.T) {
+	expect(t, testConsumer(t, otlp.Metrics), message(t, 1,
+		part{UnivariateMetrics, []arrow.Field{nullable("id", u16), nullable("metric_type", u8)}, `[{"id":0,"metric_type":1}]`},
+		part{NumberPoints, []arrow.Field{encodedAs("id", u32, encodingDelta), nullable("parent_id", u16), nullable("int_value", i64)},
+			`[{"id":0,"parent_id":0,"int_value":5},{"id":1,"parent_id":0,"int_value":6}]`},
+		part{NumberAttrs, []arrow.Field{encodedAs("parent_id", u32, encodingDelta), nullable("key", utf8Type), nullable("type", u8), nullable("str", utf8Type)},
+			`[{"parent_id":0,"key":"a","type":1,"str":"x"},{"parent_id":1,"key":"a","type":1,"str":"x"},{"parent_id":1,"key":"b","type":1,"str":null}]`},
+	), `resource_metrics { resource {} scope_metrics { scope {} metrics { gauge {
+	  data_points { as_int: 5 attributes { key: "a" value { string_value: "x" } } }
+	  data_points { as_int: 6 attributes { key: "a" value { string_value: "x" } } attributes { key: "b" value { string_value: "" } } } } } } }`)
+}
+
+// TestEmptyBodies: a text that is null is an empty one where ids are as the Go producer's are.
+func TestEmptyBodies(t *testing.T) {
+	body := nullable("body", arrow.StructOf(nullable("type", u8), nullable("str", utf8Type)))
+	rows := `[{"id":0,"body":{"type":1,"str":null}},{"id":0,"body":{"type":0}}]`
+	for encoding, want := range map[string]string{
+		"": `body { string_value: "" }`, encodingDelta: `body { string_value: "" }`, encodingPlain: `body {}`,
+	} {
+		id := nullable("id", u16)
+		if encoding != "" {
+			id = encodedAs("id", u16, encoding)
+		}
+		expect(t, testConsumer(t, otlp.Logs), message(t, 1, part{Logs, []arrow.Field{id, body}, rows}),
+			`resource_logs { resource {} scope_logs { scope {} log_records { `+want+` } log_records {} } }`)
+	}
+}
+
 // TestMetricMetadata has METRIC_ATTRS, which the reference Consumer refuses, and ids so far
 // apart that no table of them is made.
 func TestMetricMetadata(t *testing.T) {
 	expect(t, testConsumer(t, otlp.Metrics), message(t, 1,
-		part{MetricAttrs, []arrow.Field{plainColumn("parent_id", u16), column("key", utf8Type), column("type", u8), column("int", dictOf(u16, i64))},
+		part{MetricAttrs, []arrow.Field{plainColumn("parent_id", u16), nullable("key", utf8Type), nullable("type", u8), nullable("int", dictOf(u16, i64))},
 			`[{"parent_id":4,"key":"m","type":2,"int":8}]`},
-		part{NumberPoints, []arrow.Field{plainColumn("id", u32), plainColumn("parent_id", u16), column("time_unix_nano", when), column("int_value", i64)},
+		part{NumberPoints, []arrow.Field{plainColumn("id", u32), plainColumn("parent_id", u16), nullable("time_unix_nano", when), nullable("int_value", i64)},
 			`[{"id":4000000000,"parent_id":4,"time_unix_nano":1,"int_value":0},{"id":7,"parent_id":4,"int_value":2}]`},
-		part{NumberAttrs, []arrow.Field{plainColumn("parent_id", u32), column("key", utf8Type), column("type", u8), column("bytes", arrow.BinaryTypes.Binary)},
+		part{NumberAttrs, []arrow.Field{plainColumn("parent_id", u32), nullable("key", utf8Type), nullable("type", u8), nullable("bytes", arrow.BinaryTypes.Binary)},
 			`[{"parent_id":4000000000,"key":"far","type":7,"bytes":"AAE="},{"parent_id":3999999999,"key":"nobody's","type":7,"bytes":"AAE="}]`},
-		part{UnivariateMetrics, []arrow.Field{plainColumn("id", u16), column("metric_type", u8), column("name", utf8Type), column("is_monotonic", arrow.FixedWidthTypes.Boolean)},
+		part{UnivariateMetrics, []arrow.Field{plainColumn("id", u16), nullable("metric_type", u8), nullable("name", utf8Type), nullable("is_monotonic", arrow.FixedWidthTypes.Boolean)},
 			`[{"id":4,"metric_type":2,"name":"n","is_monotonic":true},{"id":5,"metric_type":1,"name":"empty"},{"id":6,"metric_type":0,"name":"no data"}]`},
 	), `resource_metrics { resource {} scope_metrics { scope {}
 	  metrics { name: "n" metadata { key: "m" value { int_value: 8 } } sum { is_monotonic: true
@@ -181,32 +220,32 @@ func TestMetricMetadata(t *testing.T) {
 // TestQuantilesOfZero: a column of zeros is none at all to the Go producer, and items are left of both.
 func TestQuantilesOfZero(t *testing.T) {
 	expect(t, testConsumer(t, otlp.Metrics), message(t, 1,
-		part{UnivariateMetrics, []arrow.Field{column("id", u16), column("metric_type", u8)}, `[{"id":0,"metric_type":5}]`},
-		part{SummaryPoints, []arrow.Field{column("parent_id", u16), column("quantile", arrow.ListOf(arrow.StructOf(column("other", u8))))},
+		part{UnivariateMetrics, []arrow.Field{nullable("id", u16), nullable("metric_type", u8)}, `[{"id":0,"metric_type":5}]`},
+		part{SummaryPoints, []arrow.Field{nullable("parent_id", u16), nullable("quantile", arrow.ListOf(arrow.StructOf(nullable("other", u8))))},
 			`[{"parent_id":0,"quantile":[{"other":null},{"other":1}]}]`},
 	), `resource_metrics { resource {} scope_metrics { scope {} metrics { summary { data_points { quantile_values {} quantile_values {} } } } } }`)
 }
 
 // TestNothingToSay: a batch without rows is a request without items.
 func TestNothingToSay(t *testing.T) {
-	fields := []arrow.Field{column("name", utf8Type)}
+	fields := []arrow.Field{nullable("name", utf8Type)}
 	for _, parts := range [][]part{nil, {{Spans, fields, `[]`}}} {
 		expect(t, testConsumer(t, otlp.Traces), message(t, 1, parts...), ``)
 	}
 }
 
 func TestBadRecordsAreRefused(t *testing.T) {
-	attrs := []arrow.Field{column("parent_id", u16), column("key", utf8Type), column("type", u8), column("str", utf8Type), column("ser", arrow.BinaryTypes.Binary)}
-	span := part{Spans, []arrow.Field{column("id", u16), column("name", utf8Type)}, `[{"id":0,"name":"x"}]`}
+	attrs := []arrow.Field{nullable("parent_id", u16), nullable("key", utf8Type), nullable("type", u8), nullable("str", utf8Type), nullable("ser", arrow.BinaryTypes.Binary)}
+	span := part{Spans, []arrow.Field{nullable("id", u16), nullable("name", utf8Type)}, `[{"id":0,"name":"x"}]`}
 	tests := map[string]struct {
 		parts []part
 		field string
 	}{
-		"wrong type":            {[]part{{Spans, []arrow.Field{column("name", i64)}, `[{"name":1}]`}}, "SPANS.name"},
-		"wrong width":           {[]part{{Spans, []arrow.Field{column("trace_id", fixedType(8))}, `[{"trace_id":"AQIDBAUGBwg="}]`}}, "SPANS.trace_id"},
-		"no struct":             {[]part{{Spans, []arrow.Field{column("resource", u16)}, `[{"resource":1}]`}}, "SPANS.resource"},
-		"seconds":               {[]part{{Spans, []arrow.Field{column("start_time_unix_nano", arrow.FixedWidthTypes.Timestamp_s)}, `[{"start_time_unix_nano":1}]`}}, "SPANS.start_time_unix_nano"},
-		"a text for ids":        {[]part{{Spans, []arrow.Field{column("id", utf8Type)}, `[{"id":"1"}]`}}, "SPANS.id"},
+		"wrong type":            {[]part{{Spans, []arrow.Field{nullable("name", i64)}, `[{"name":1}]`}}, "SPANS.name"},
+		"wrong width":           {[]part{{Spans, []arrow.Field{nullable("trace_id", fixedType(8))}, `[{"trace_id":"AQIDBAUGBwg="}]`}}, "SPANS.trace_id"},
+		"no struct":             {[]part{{Spans, []arrow.Field{nullable("resource", u16)}, `[{"resource":1}]`}}, "SPANS.resource"},
+		"seconds":               {[]part{{Spans, []arrow.Field{nullable("start_time_unix_nano", arrow.FixedWidthTypes.Timestamp_s)}, `[{"start_time_unix_nano":1}]`}}, "SPANS.start_time_unix_nano"},
+		"a text for ids":        {[]part{{Spans, []arrow.Field{nullable("id", utf8Type)}, `[{"id":"1"}]`}}, "SPANS.id"},
 		"unknown way":           {[]part{{Spans, []arrow.Field{encodedAs("id", u16, "zigzag")}, `[{"id":1}]`}}, "SPANS.id"},
 		"no parent":             {[]part{span, {SpanAttrs, attrs[1:], `[{"key":"k","type":1}]`}}, "SPAN_ATTRS"},
 		"no key":                {[]part{span, {SpanAttrs, attrs[:1], `[{"parent_id":0}]`}}, "SPAN_ATTRS"},
@@ -216,7 +255,7 @@ func TestBadRecordsAreRefused(t *testing.T) {
 		"twice":                 {[]part{span, span}, "SPANS"},
 		"another signal":        {[]part{{Logs, attrs, `[]`}}, ""},
 		"no list":               {[]part{{UnivariateMetrics, attrs, `[]`}}, ""},
-		"events have no parent": {[]part{span, {SpanEvents, []arrow.Field{column("name", utf8Type)}, `[{"name":"e"}]`}}, "SPAN_EVENTS"},
+		"events have no parent": {[]part{span, {SpanEvents, []arrow.Field{nullable("name", utf8Type)}, `[{"name":"e"}]`}}, "SPAN_EVENTS"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -234,15 +273,15 @@ func TestBadRecordsAreRefused(t *testing.T) {
 }
 
 func TestMetricsOfWrongTypes(t *testing.T) {
-	metric := part{UnivariateMetrics, []arrow.Field{column("id", u16), column("metric_type", u8)}, `[{"id":0,"metric_type":5}]`}
-	parent := column("parent_id", u16)
+	metric := part{UnivariateMetrics, []arrow.Field{nullable("id", u16), nullable("metric_type", u8)}, `[{"id":0,"metric_type":5}]`}
+	parent := nullable("parent_id", u16)
 	tests := map[string]part{
 		"UNIVARIATE_METRICS.metric_type":                   {UnivariateMetrics, metric.schema, `[{"id":0,"metric_type":6}]`},
-		"SUMMARY_DATA_POINTS.quantile":                     {SummaryPoints, []arrow.Field{parent, column("quantile", f64)}, `[{"parent_id":0,"quantile":1}]`},
-		"SUMMARY_DATA_POINTS":                              {SummaryPoints, []arrow.Field{column("count", u32)}, `[{"count":1}]`},
-		"HISTOGRAM_DATA_POINTS.bucket_counts":              {HistogramPoints, []arrow.Field{parent, column("bucket_counts", u32)}, `[{"parent_id":0,"bucket_counts":1}]`},
-		"HISTOGRAM_DATA_POINTS.explicit_bounds":            {HistogramPoints, []arrow.Field{parent, column("explicit_bounds", arrow.ListOf(u32))}, `[{"parent_id":0,"explicit_bounds":[1]}]`},
-		"EXP_HISTOGRAM_DATA_POINTS.positive.bucket_counts": {ExpHistogramPoints, []arrow.Field{parent, column("positive", arrow.StructOf(column("bucket_counts", utf8Type)))}, `[{"parent_id":0,"positive":{"bucket_counts":"1"}}]`},
+		"SUMMARY_DATA_POINTS.quantile":                     {SummaryPoints, []arrow.Field{parent, nullable("quantile", f64)}, `[{"parent_id":0,"quantile":1}]`},
+		"SUMMARY_DATA_POINTS":                              {SummaryPoints, []arrow.Field{nullable("count", u32)}, `[{"count":1}]`},
+		"HISTOGRAM_DATA_POINTS.bucket_counts":              {HistogramPoints, []arrow.Field{parent, nullable("bucket_counts", u32)}, `[{"parent_id":0,"bucket_counts":1}]`},
+		"HISTOGRAM_DATA_POINTS.explicit_bounds":            {HistogramPoints, []arrow.Field{parent, nullable("explicit_bounds", arrow.ListOf(u32))}, `[{"parent_id":0,"explicit_bounds":[1]}]`},
+		"EXP_HISTOGRAM_DATA_POINTS.positive.bucket_counts": {ExpHistogramPoints, []arrow.Field{parent, nullable("positive", arrow.StructOf(nullable("bucket_counts", utf8Type)))}, `[{"parent_id":0,"positive":{"bucket_counts":"1"}}]`},
 	}
 	for field, p := range tests {
 		parts := []part{metric, p}

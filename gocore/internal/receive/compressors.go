@@ -3,6 +3,8 @@ package receive
 import (
 	"io"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -14,8 +16,9 @@ import (
 // the messages of OTLP are inflated by the inflater, within the budget and with errors that
 // say INVALID_ARGUMENT. What is here inflates for the health service and for clients.
 //
-//	gzip  per server: no more than the name
-//	zstd  per process
+//	gzip          per server: no more than the name
+//	zstd          per process
+//	zstdarrow1-10 the same; how Collectors' otelarrow exporter calls zstd, by its level
 
 // acceptGzip is a server's own Decompressor: no registry, so a host process's gRPC keeps its
 // gzip. The interface is deprecated, but supported throughout 1.x.
@@ -40,12 +43,44 @@ func (acceptGzip) Do(r io.Reader) ([]byte, error) {
 // has registered stays.
 var sharedZstd = sync.OnceValue(func() *zstdCompressor {
 	z := &zstdCompressor{slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
-	z.decoders.New = func() any { return newZstd() }
-	if encoding.GetCompressor(codingZstd) == nil {
-		encoding.RegisterCompressor(z)
+	z.decoders.New = func() any { return newZstd(zstdWindow) }
+	for _, named := range append([]namedZstd{{z, codingZstd}}, arrowZstds(z)...) {
+		if encoding.GetCompressor(named.name) == nil {
+			encoding.RegisterCompressor(named)
+		}
 	}
 	return z
 })
+
+// namedZstd is zstd under one of its names.
+type namedZstd struct {
+	*zstdCompressor
+	name string
+}
+
+// Name is the grpc-encoding.
+func (n namedZstd) Name() string { return n.name }
+
+const (
+	codingArrowZstd = "zstdarrow"
+	arrowZstdLevels = 10
+)
+
+// arrowZstds are the names that otelarrow exporters use, which leave plain zstd to others to
+// configure; zstdarrow5 is their default.
+func arrowZstds(z *zstdCompressor) (all []namedZstd) {
+	for level := 1; level <= arrowZstdLevels; level++ {
+		all = append(all, namedZstd{z, codingArrowZstd + strconv.Itoa(level)})
+	}
+	return all
+}
+
+// arrowLevel tells whether an encoding is one of arrowZstds.
+func arrowLevel(encoding string) bool {
+	digits, found := strings.CutPrefix(encoding, codingArrowZstd)
+	level, err := strconv.ParseUint(digits, 10, 8)
+	return found && err == nil && level >= 1 && level <= arrowZstdLevels
+}
 
 // zstdCompressor is zstd for every gRPC server and client in the process. Its slots bound
 // the memory of windows, which is not in the budget; inflating is work for the processor alone.
@@ -54,9 +89,6 @@ type zstdCompressor struct {
 	decoders sync.Pool
 	encoders sync.Pool // of *zstdWriter
 }
-
-// Name is the grpc-encoding.
-func (z *zstdCompressor) Name() string { return codingZstd }
 
 // Compress is for clients in this process: our servers' answers are empty.
 func (z *zstdCompressor) Compress(w io.Writer) (io.WriteCloser, error) {

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 )
 
 // zipped is text as a client of the process would send it.
@@ -51,6 +54,44 @@ func TestZstdOfTheProcess(t *testing.T) {
 		if err == nil {
 			t.Fatal("damage was inflated")
 		}
+	}
+}
+
+// TestArrowZstd: what otelarrow exporters call zstd, with the window of their highest level,
+// which plain zstd may not ask for; only over gRPC.
+func TestArrowZstd(t *testing.T) {
+	for name, want := range map[string]bool{"zstdarrow1": true, "zstdarrow10": true, "zstdarrow0": false, "zstdarrow11": false, "zstdarrow": false, "zstd": false, "zstdarrow-1": false} {
+		if arrowLevel(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+	in := newInflater()
+	for _, name := range []string{"zstdarrow", "zstdarrow5"} {
+		if _, ok := in.known(name); ok {
+			t.Errorf("%s is a content coding of HTTP", name)
+		}
+	}
+	text := make([]byte, 1<<20)
+	var out bytes.Buffer
+	w, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(arrowZstdWindow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	room := &bodies{admission: NewAdmission(16 << 20), limit: 4 << 20}
+	for coding, taken := range map[string]bool{codingArrowZstd: true, codingZstd: false} {
+		payer := room.account()
+		b := room.get(&payer)
+		err := in.inflate(b, coding, bytes.NewReader(out.Bytes()))
+		if taken && (err != nil || !bytes.Equal(b.data, text)) || !taken && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v", coding, err)
+		}
+		b.free()
 	}
 }
 

@@ -54,7 +54,7 @@ func (g *GRPC) open(exports map[string]otlp.Signal, head *h2.Head) (h2.Call, *h2
 	}
 	c := &exportCall{of: g, signal: signal, encoding: head.Encoding, account: g.bodies.account(), size: -1}
 	c.rest.account, c.rest.buffers = &c.account, g.buffers
-	if coding, ok := g.inflater.known(head.Encoding); !ok { // a call may say so and send it as it is
+	if coding, ok := g.coding(head.Encoding); !ok { // a call may say so and send it as it is
 		status := c.refuse(fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding))
 		status.Encodings = frontEncodings
 		return nil, status

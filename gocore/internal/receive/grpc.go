@@ -297,9 +297,18 @@ func (g *GRPC) inflate(b *body, in *incoming) error {
 	return g.unpack(b, in.stream.RecvCompress(), empty, in.drain())
 }
 
+// coding reads a grpc-encoding.
+func (g *GRPC) coding(encoding string) (coding string, ok bool) {
+	coding, ok = g.inflater.known(encoding)
+	if arrowLevel(coding) {
+		return codingArrowZstd, true
+	}
+	return coding, ok
+}
+
 // unpack inflates a message.
 func (g *GRPC) unpack(b *body, encoding string, empty bool, from io.Reader) error {
-	coding, ok := g.inflater.known(encoding)
+	coding, ok := g.coding(encoding)
 	switch {
 	case coding == codingIdentity: // INTERNAL is what gRPC's compression.md asks for
 		return fault.New(fault.Internal, "receive", "a message is said to be compressed, and not how")
@@ -307,7 +316,7 @@ func (g *GRPC) unpack(b *body, encoding string, empty bool, from io.Reader) erro
 		return fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding)
 	case empty: // compressed to nothing at all: some clients do so with an empty request
 		return nil
-	case coding == codingZstd:
+	case coding == codingZstd, coding == codingArrowZstd:
 		g.zstd.slots <- struct{}{}
 		defer func() { <-g.zstd.slots }()
 	}

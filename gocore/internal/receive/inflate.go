@@ -28,6 +28,9 @@ const (
 // for gigabytes, and that memory is needed before its first byte is inflated.
 const zstdWindow = 8 << 20
 
+// arrowZstdWindow is what otelarrow exporters use at their highest level.
+const arrowZstdWindow = 32 << 20
+
 // decoder is what gzip, zlib and zstd readers have in common after adapting.
 type decoder interface {
 	io.Reader
@@ -54,9 +57,9 @@ func (d *zlibDecoder) reset(src io.Reader) (err error) {
 func (d *zstdDecoder) reset(src io.Reader) error { return d.Decoder.Reset(src) }
 
 // newZstd makes a decoder without goroutines, so that one forgotten by a pool is only memory.
-func newZstd() *zstdDecoder {
+func newZstd(window uint64) *zstdDecoder {
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(zstdWindow))
+		zstd.WithDecoderMaxWindow(window))
 	if err != nil {
 		panic(err) // only for options that are out of range
 	}
@@ -74,7 +77,9 @@ func newInflater() *inflater {
 		pools: map[string]*sync.Pool{
 			codingGzip:    {New: func() any { return &gzipDecoder{} }},
 			codingDeflate: {New: func() any { return &zlibDecoder{} }},
-			codingZstd:    {New: func() any { return newZstd() }},
+			codingZstd:    {New: func() any { return newZstd(zstdWindow) }},
+
+			codingArrowZstd: {New: func() any { return newZstd(arrowZstdWindow) }},
 		},
 		sources: sync.Pool{New: func() any { return &source{Reader: bufio.NewReader(nil)} }},
 	}
@@ -105,6 +110,7 @@ func (s *source) reset(from io.Reader) {
 }
 
 // known reads a Content-Encoding header: codings ignore case, and x-gzip is gzip (RFC 9110 8.4.1).
+// codingArrowZstd is none: it is gRPC's alone.
 func (i *inflater) known(header string) (coding string, ok bool) {
 	coding = strings.ToLower(strings.TrimSpace(header))
 	switch coding {
@@ -114,7 +120,7 @@ func (i *inflater) known(header string) (coding string, ok bool) {
 		coding = codingGzip
 	}
 	_, ok = i.pools[coding]
-	return coding, ok
+	return coding, ok && coding != codingArrowZstd
 }
 
 // inflate reads all of from into b. Errors of type *fault.Error are for the sender;

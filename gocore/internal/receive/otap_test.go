@@ -97,7 +97,10 @@ func (r *arrowRig) expectEnd(t *testing.T, want codes.Code) {
 }
 
 func TestOTAPBatchesAreAcknowledged(t *testing.T) {
-	for name, options := range map[string][]grpc.CallOption{"plain": nil, "gzip": {grpc.UseCompressor(gzip.Name)}} {
+	for name, options := range map[string][]grpc.CallOption{
+		"plain": nil, "gzip": {grpc.UseCompressor(gzip.Name)},
+		"a Collector's default": {grpc.UseCompressor("zstdarrow5")}, "a Collector's best": {grpc.UseCompressor("zstdarrow10")},
+	} {
 		t.Run(name, func(t *testing.T) {
 			rig := startArrow(t, testLimits(), options...)
 			for range 3 {

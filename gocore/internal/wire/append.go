@@ -59,3 +59,26 @@ func End(b []byte, place int) []byte {
 	binary.PutUvarint(b[place-1:], size)
 	return b
 }
+
+// BeginWide is Begin for a message whose length will take about so many bytes: where it takes
+// just these, EndWide moves nothing.
+func BeginWide(b []byte, field uint32, width int) ([]byte, int) {
+	b = append(AppendTag(b, field, Bytes), "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"[:width]...)
+	return b, len(b)
+}
+
+// EndWide closes the message that BeginWide opened at this place with this width, and tells how
+// wide the length has become.
+func EndWide(b []byte, place, width int) ([]byte, int) {
+	size := uint64(len(b) - place)
+	needed := SizeVarint(size)
+	if needed > width {
+		b = append(b, make([]byte, needed-width)...)
+	}
+	if needed != width {
+		copy(b[place+needed-width:], b[place:place+int(size)])
+		b = b[:place+needed-width+int(size)]
+	}
+	binary.PutUvarint(b[place-width:], size)
+	return b, needed
+}

@@ -47,8 +47,8 @@ type outline struct {
 	schema     bool  // it begins a stream
 	dictionary bool  // it adds to or replaces dictionaries
 	batch      bool  // it has a record batch
-	packed     bool  // by zstd
-	largest    int64 // bytes that all of it takes when it is inflated
+	largest    int64 // bytes that all of it takes when it is inflated and looked at
+	values     int64 // rows of all columns
 }
 
 // survey reads the heads of a payload's messages.
@@ -115,23 +115,24 @@ func (o *outline) add(kind byte, head, body []byte) error {
 	if kind == messageDictionary {
 		at = f.Table(f.Field(at, 1))
 	}
-	packed := f.Field(at, 3) != 0
-	zstdPacked := packed && f.Byte(f.Field(f.Table(f.Field(at, 3)), 0)) == 1
-	o.packed = o.packed || zstdPacked
-	rows := f.Word(f.Field(at, 0))
+	packed := packing(f, at)
+	rows := f.Word(f.Field(at, batchRows))
 	o.grow(rows, rowBytes)
-	for _, node := range f.Structs(f.Field(at, 1)) {
+	for node, n := f.Vector(f.Field(at, batchNodes), pairBytes); n > 0; n-- {
 		o.grow(f.Word(node), rowBytes)
+		o.values += int64(f.Word(node)) // which largest bounds
+		node += pairBytes
 	}
-	for _, buffer := range f.Structs(f.Field(at, 2)) {
+	for buffer, n := f.Vector(f.Field(at, batchBuffers), pairBytes); n > 0; n-- {
 		offset, size := f.Word(buffer), f.Word(buffer+8)
 		if end := offset + size; end < offset || end > uint64(len(body)) {
 			return errBodies
 		}
 		part := body[offset : offset+size]
-		if err := o.inflated(part, packed, zstdPacked); err != nil {
+		if err := o.inflated(part, packed != 0, packed == packedZstd); err != nil {
 			return err
 		}
+		buffer += pairBytes
 	}
 	if f.Bad() || int64(rows) < 0 {
 		return errBodies
