@@ -6,8 +6,8 @@ Needs Go. Both servers are processes of their own on this machine, and pyarrow.f
 them over loopback. The plain one (bench/flightplain) has the batches in memory, uncompressed; ours sends them
 from its files as they are. Writes spans into DIRECTORY as bench/read.py does, unless it has some already.
 
-GB/s are of uncompressed Arrow data, the same bytes for both: what the plain server sends. Wire bytes are those
-of the Flight messages. CPU is seconds of the server's process for one read.
+GB/s are of uncompressed Arrow data, the same bytes for both: what the plain server sends. Wire bytes are
+those of the Flight messages. CPU is seconds of the server's process for one read.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def measure(directory: Path, rounds: int) -> None:
     ours = [str(peers.CACHE / "otlp-arrow"), "serve", "--output-dir", str(directory), "--arrow", arrow]
     ours += ["--metrics", metrics, "--otlp-grpc", "off", "--otlp-http", "off", "--health", "off"]
     with serving([str(peers.CACHE / "flightplain"), *files]) as plain, serving(ours) as own:
-        assert plain.stdout and own.stdout
+        assert plain.stdout
+        assert own.stdout
         address = plain.stdout.readline().strip()
         own.stdout.readline()  # the ready line
         servers = {PLAIN: (plain, address), OURS: (own, arrow)}
