@@ -295,7 +295,7 @@ func TestStreamLimit(t *testing.T) {
 // fewer rows.
 func TestBrokenStreams(t *testing.T) {
 	messages := upload(t, []arrow.RecordBatch{batchOf(t, otlp.Traces, sample.New(1, 1).Body("traces", 3))})
-	for n := range len(messages) {
+	for n := range messages {
 		got, err := bodies(otlp.Traces, &replay{messages: messages[:n]}, roomy, &purse{})
 		if n > 1 && n < len(messages)-1 && err == nil || len(got) != 0 {
 			t.Errorf("%d of %d messages: %d requests, %v", n, len(messages), len(got), err)

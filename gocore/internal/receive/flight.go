@@ -237,16 +237,17 @@ func (f *flightService) doGet(answers grpc.ServerStream, stream transportStream)
 }
 
 // doPut takes batches.
-func (f *flightService) doPut(answers grpc.ServerStream, stream transportStream) error {
+func (f *flightService) doPut(answers grpc.ServerStream, stream transportStream) (err error) {
 	p := newPut(f, answers, stream)
 	defer context.AfterFunc(f.of.draining, p.finish)()
-	err := p.run()
-	if errors.Is(err, io.EOF) {
+	defer p.current.free()
+	defer func() {
+		if failed := p.acks.close(f.of.grace); err == nil {
+			err = failed
+		}
+	}()
+	if err = p.run(); errors.Is(err, io.EOF) {
 		err = nil
 	}
-	if failed := p.acks.close(f.of.grace); err == nil {
-		err = failed
-	}
-	p.current.free()
 	return err
 }

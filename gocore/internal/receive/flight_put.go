@@ -47,7 +47,7 @@ func (p *put) Next() (flight.Data, error) {
 	if err != nil {
 		return flight.Data{}, err
 	}
-	if p.current, err = p.of.of.message(p.stream, prefix); err != nil {
+	if p.current, err = p.of.of.message(p.stream, prefix, p.of.of.bodies); err != nil {
 		return flight.Data{}, err
 	}
 	if !p.begin() {
@@ -59,7 +59,7 @@ func (p *put) Next() (flight.Data, error) {
 // run takes all batches; io.EOF is the client's end.
 func (p *put) run() (err error) {
 	defer func() {
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err != nil && !errors.Is(err, io.EOF) && p.current.in != nil { // else the client is gone, or the node goes
 			p.of.acceptor.Refused(p.signal, kindOf(err))
 		}
 	}()

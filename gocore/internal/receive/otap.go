@@ -79,7 +79,7 @@ func (s *arrowStream) next() error {
 	if err != nil {
 		return err
 	}
-	m, err := s.of.message(s.stream, prefix)
+	m, err := s.of.message(s.stream, prefix, s.of.bodies)
 	defer m.free()
 	if err != nil {
 		s.of.arrow.Refused(s.signal, kindOf(err))

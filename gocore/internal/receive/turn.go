@@ -80,12 +80,12 @@ func (m *held) free() {
 	*m = held{}
 }
 
-// message reads the message that a prefix announces, and inflates it. What it returns is to be
-// freed, also with an error.
-func (g *GRPC) message(stream transportStream, prefix [prefixBytes]byte) (m held, err error) {
-	account := g.bodies.account()
+// message reads the message that a prefix announces, and inflates it within the limit of bodies.
+// What it returns is to be freed, also with an error.
+func (g *GRPC) message(stream transportStream, prefix [prefixBytes]byte, bodies *bodies) (m held, err error) {
+	account := bodies.account()
 	m.account = &account
-	m.in = &incoming{stream: stream, account: m.account, buffers: g.buffers, limit: g.bodies.limit, watch: watch(stream, g.grace)}
+	m.in = &incoming{stream: stream, account: m.account, buffers: g.buffers, limit: bodies.limit, watch: watch(stream, g.grace)}
 	defer m.in.watch.stop()
 	if err := m.in.message(prefix); err != nil {
 		return m, err
@@ -94,7 +94,7 @@ func (g *GRPC) message(stream transportStream, prefix [prefixBytes]byte) (m held
 		return m, tooSlow()
 	}
 	if m.in.packed {
-		m.body = g.bodies.get(m.account)
+		m.body = bodies.get(m.account)
 		err := g.inflate(m.body, m.in)
 		m.data = m.body.data
 		return m, err
@@ -107,22 +107,27 @@ func (g *GRPC) message(stream transportStream, prefix [prefixBytes]byte) (m held
 	return m, nil
 }
 
-// ask reads the one message of a call that asks for something, and copies it.
+// ask reads the one message of a call that asks for something, and copies it. Some need no key
+// for that, so it is short and does not wait for long.
 func (g *GRPC) ask(stream transportStream, op string) ([]byte, error) {
+	waiting := watch(stream, g.grace)
 	prefix, err := nextPrefix(stream, op)
+	if !waiting.stop() {
+		return nil, tooSlow()
+	}
 	if errors.Is(err, io.EOF) {
 		err = fault.New(fault.Invalid, op, "the call ended before its message did")
 	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := g.message(stream, prefix)
+	m, err := g.message(stream, prefix, &bodies{admission: g.bodies.admission, limit: askBytes})
 	defer m.free()
+	if fault.KindOf(err) == fault.TooLarge {
+		err = fault.New(fault.TooLarge, op, "the message has more than %d bytes", askBytes)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if len(m.data) > askBytes {
-		return nil, fault.New(fault.TooLarge, op, "the message has %d bytes, more than %d", len(m.data), askBytes)
 	}
 	return append([]byte(nil), m.data...), nil
 }
