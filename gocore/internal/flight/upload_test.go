@@ -165,13 +165,17 @@ func expectSame(t rapid.TB, signal otlp.Signal, want, got []byte) {
 func TestUploadOfEverything(t *testing.T) {
 	for _, signal := range otlp.Signals {
 		t.Run(signal.String(), func(t *testing.T) {
+			table := decode.New(signal)
 			rapid.Check(t, func(rt *rapid.T) {
 				body, err := proto.Marshal(otlpgen.Request(rt, signal))
 				if err != nil {
 					rt.Fatal(err)
 				}
-				batch := batchOf(t, signal, body)
-				got, err := bodies(signal, &replay{messages: upload(t, []arrow.RecordBatch{batch})}, roomy, &purse{})
+				if err := table.Decode(body); err != nil {
+					rt.Fatal(err)
+				}
+				defer table.Reset()
+				got, err := bodies(signal, &replay{messages: upload(t, []arrow.RecordBatch{table.Batch()})}, roomy, &purse{})
 				if err != nil {
 					rt.Fatal(err)
 				}
@@ -337,6 +341,25 @@ func (f *framed) Next() (Data, error) {
 	return ParseData(message)
 }
 
+// ask reads what else a client may send.
+func ask(t *testing.T, message []byte) {
+	_ = Password(message)
+	_, bad := ParseHandshake(message)
+	d, err := ParseDescriptor(message)
+	if err == nil {
+		_, err = d.Selection()
+	}
+	selection, wrong := ParseSelection(message)
+	for _, err := range []error{bad, err, wrong} {
+		if err != nil && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%v", err)
+		}
+	}
+	if again, err := ParseSelection(selection.Ticket()); wrong == nil && (err != nil || !same(again, selection)) {
+		t.Errorf("%s became %s: %v", message, selection.Ticket(), err)
+	}
+}
+
 // FuzzFlight: whatever a client sends is an error of its own, or becomes requests within the
 // limit; memory is within its bounds and given back.
 func FuzzFlight(f *testing.F) {
@@ -356,6 +379,8 @@ func FuzzFlight(f *testing.F) {
 		builder.Field(3).(*array.StringBuilder).Append("")
 	}
 	f.Add(uint8(otlp.Logs), frames(upload(f, []arrow.RecordBatch{builder.NewRecordBatch()})))
+	f.Add(uint8(0), []byte(`{"signal": "logs", "since": 5, "until": "2026-01-02T03:04:05Z", "service": ["a"], "columns": []}`))
+	f.Add(uint8(0), AppendPath(nil, "logs"))
 	const limit = 1 << 20
 	tables := [otlp.Count]*decode.Table{}
 	for _, s := range otlp.Signals {
@@ -363,6 +388,7 @@ func FuzzFlight(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which uint8, stream []byte) {
 		signal := otlp.Signal(which % otlp.Count)
+		ask(t, stream)
 		budget := &purse{}
 		all, err := bodies(signal, &framed{bytes.Clone(stream)}, limit, budget)
 		if budget.held != 0 {
