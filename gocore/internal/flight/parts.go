@@ -82,13 +82,20 @@ func weigh(data arrow.ArrayData, from, to int) (bytes int64) {
 }
 
 func weighDictionary(data arrow.ArrayData, from, to int) (bytes int64) {
-	words := data.Dictionary().(*array.Data)
-	index := indices(data)
+	index, word := indices(data), wordsOf(data.Dictionary().(*array.Data))
 	for row := from; row < to; row++ {
 		if valid(data, row) {
-			at := index(row)
-			bytes = add(bytes, 2+weigh(words, at, at+1))
+			bytes = add(bytes, 2+word(index(row)))
 		}
 	}
 	return bytes
+}
+
+// wordsOf weighs the values of a dictionary one by one; nearly all are texts.
+func wordsOf(words arrow.ArrayData) func(at int) int64 {
+	if words.DataType().ID() != arrow.STRING {
+		return func(at int) int64 { return weigh(words, at, at+1) }
+	}
+	offsets, _ := offsetsOf[int32](words)
+	return func(at int) int64 { return int64(offsets[at+1] - offsets[at]) }
 }

@@ -1,7 +1,6 @@
 package flight
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -62,12 +61,19 @@ func valid(data arrow.ArrayData, row int) bool {
 
 type offset interface{ int32 | int64 }
 
+func width[T offset]() int {
+	if _, short := any(T(0)).(int32); short {
+		return arrow.Int32SizeBytes
+	}
+	return arrow.Int64SizeBytes
+}
+
 // offsetsOf are the n+1 offsets of a column; none where it has no rows.
 func offsetsOf[T offset](data arrow.ArrayData) ([]T, error) {
 	if data.Len() == 0 {
 		return nil, nil
 	}
-	if err := long(data, 1, (data.Len()+1)*binary.Size(T(0))); err != nil {
+	if err := long(data, 1, (data.Len()+1)*width[T]()); err != nil {
 		return nil, err
 	}
 	return arrow.GetData[T](data.Buffers()[1].Bytes())[:data.Len()+1], nil
