@@ -17,6 +17,8 @@ import (
 const (
 	// partShare is which part of the largest request the texts and numbers of one may have.
 	partShare = 4
+	// partRows is how many rows it may have: empty ones weigh little, and take more when decoded.
+	partRows = 1 << 16
 	// step is how many rows are weighed at a time.
 	step = 64
 	// rowBytes is what a row takes beside its texts and numbers.
@@ -26,7 +28,7 @@ const (
 // Part is how many rows of a batch, from one on, fit into a request of at most so many bytes, and
 // about how many it will have.
 func Part(batch arrow.RecordBatch, from int, limit int64) (rows int, bytes int64, err error) {
-	left, end := limit/partShare, int(batch.NumRows())
+	left, end := limit/partShare, min(int(batch.NumRows()), from+partRows)
 	for n := min(step, end-from); n > 0; n = min(n, end-from-rows) {
 		begin := from + rows
 		weight := int64(n) * rowBytes

@@ -3,6 +3,7 @@ package flight
 import (
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -20,6 +21,9 @@ var (
 // sound looks at every offset, index and text of a column as it came from a stream, and at those
 // below it. Without that a few bytes could stand for a request without end.
 func sound(data arrow.ArrayData) error {
+	if data.Len() < 0 || data.Len() > math.MaxInt32 { // so that no product of it wraps around
+		return errShort
+	}
 	if bits := data.Buffers(); len(bits) > 0 && bits[0] != nil && bits[0].Len() > 0 && bits[0].Len() < (data.Len()+7)/8 {
 		return errShort
 	}

@@ -61,6 +61,7 @@ func TestSound(t *testing.T) {
 		"too few numbers":         {data(number, 4, nil, nil, le64(1, 2, 3)), errShort, 0},
 		"no numbers":              {data(number, 1, nil, nil, nil), errShort, 0},
 		"numbers beyond counting": {data(number, math.MaxInt/2, nil, nil, le64(1)), errShort, 0},
+		"ids beyond counting":     {data(&arrow.FixedSizeBinaryType{ByteWidth: 1 << 20}, 1<<44, nil, nil, le64(1)), errShort, 0},
 		"no rows":                 {data(number, 0, nil, nil, nil), nil, 0},
 		"validity":                {data(number, 3, nil, []byte{5}, le64(1, 2, 3)), nil, 24},
 		"short validity":          {data(number, 9, nil, []byte{5}, le64(1, 2, 3, 4, 5, 6, 7, 8, 9)), errShort, 0},

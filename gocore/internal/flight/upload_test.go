@@ -197,6 +197,15 @@ func TestParts(t *testing.T) {
 	}
 	expectSame(t, otlp.Logs, request, bytes.Join(got, nil))
 
+	letters := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "body_type", Type: arrow.BinaryTypes.String}}, nil))
+	for range partRows + 1 {
+		letters.Field(0).(*array.StringBuilder).Append("-")
+	}
+	got, err = bodies(otlp.Logs, &replay{messages: upload(t, []arrow.RecordBatch{letters.NewRecordBatch()})}, roomy, &purse{})
+	if err != nil || len(got) != 2 {
+		t.Errorf("%d requests: %v", len(got), err)
+	}
+
 	big := arrow.NewSchema([]arrow.Field{{Name: "body_type", Type: schema.Text}, {Name: "body", Type: schema.Text}}, nil)
 	builder := array.NewRecordBuilder(memory.DefaultAllocator, big)
 	for range rows {
