@@ -114,12 +114,17 @@ func (f *flightService) guarded(op string, serve func() error) (err error) {
 	return serve()
 }
 
-func (f *flightService) getInfo(ctx context.Context, message []byte) (encoded, error) {
-	d, err := flight.ParseDescriptor(message)
+// selectionOf is what a FlightDescriptor asks for.
+func selectionOf(descriptor []byte) (flight.Selection, error) {
+	d, err := flight.ParseDescriptor(descriptor)
 	if err != nil {
-		return nil, err
+		return flight.Selection{}, err
 	}
-	selection, err := d.Selection()
+	return d.Selection()
+}
+
+func (f *flightService) getInfo(ctx context.Context, message []byte) (encoded, error) {
+	selection, err := selectionOf(message)
 	if err != nil {
 		return nil, err
 	}
@@ -135,11 +140,7 @@ func (f *flightService) info(ctx context.Context, s flight.Selection, descriptor
 }
 
 func (f *flightService) getSchema(ctx context.Context, message []byte) (encoded, error) {
-	d, err := flight.ParseDescriptor(message)
-	if err != nil {
-		return nil, err
-	}
-	selection, err := d.Selection()
+	selection, err := selectionOf(message)
 	if err != nil {
 		return nil, err
 	}

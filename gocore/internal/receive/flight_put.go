@@ -91,11 +91,7 @@ func (p *put) describe() error {
 		return err
 	}
 	p.first = &first
-	d, err := flight.ParseDescriptor(first.Descriptor)
-	if err != nil {
-		return err
-	}
-	selection, err := d.Selection()
+	selection, err := selectionOf(first.Descriptor)
 	if err != nil {
 		return err
 	}
