@@ -22,6 +22,7 @@ const (
 )
 
 const (
+	maxHead   = 1 << 20 // the widest of our schemas takes some 10 KiB
 	maxFields = 1 << 12 // of a schema, those in others included
 	maxDepth  = 8       // list<struct<map<...>>> is five deep
 	maxWindow = 8 << 20 // what RFC 8878 asks decoders to support
@@ -36,6 +37,9 @@ var (
 
 // kindOf reads the kind of a message and looks whether its body is all there.
 func kindOf(d Data) (kind byte, err error) {
+	if len(d.Header) > maxHead {
+		return 0, errMessage
+	}
 	f := flatbuf.New(d.Header)
 	root := f.Root()
 	kind = f.Byte(f.Field(root, 1))

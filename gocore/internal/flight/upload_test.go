@@ -324,6 +324,20 @@ func TestBrokenStreams(t *testing.T) {
 	}
 }
 
+// TestLongHead: a head's vectors take memory before they are looked at, so it may not be long.
+func TestLongHead(t *testing.T) {
+	batch := record(field("body_type", arrow.BinaryTypes.String))
+	messages := upload(t, []arrow.RecordBatch{batch})
+	d, err := ParseData(messages[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := append(bytes.Clone(d.Header), make([]byte, maxHead)...)
+	if _, err := bodies(otlp.Logs, &replay{messages: [][]byte{AppendHeader(nil, long)}}, roomy, &purse{}); !errors.Is(err, errMessage) {
+		t.Errorf("%v", err)
+	}
+}
+
 // frames joins messages, each behind its length.
 func frames(messages [][]byte) (all []byte) {
 	for _, m := range messages {

@@ -443,6 +443,38 @@ func TestFlightPutUnreadAcks(t *testing.T) {
 	}
 }
 
+// deaf is a stream whose client takes nothing, until a status ends it.
+type deaf struct {
+	grpc.ServerStream
+	transportStream
+	once  sync.Once
+	ended chan struct{}
+	told  *status.Status
+}
+
+func (d *deaf) SendMsg(any) error {
+	<-d.ended
+	return io.ErrClosedPipe
+}
+
+func (d *deaf) WriteStatus(s *status.Status) error {
+	d.once.Do(func() {
+		d.told = s
+		close(d.ended)
+	})
+	return nil
+}
+
+// TestFlightDeafClient: one that never reads what it is told is not waited for without end.
+func TestFlightDeafClient(t *testing.T) {
+	client := &deaf{ended: make(chan struct{})}
+	a := newAcks(client, client)
+	a.add(ack{0, 5})
+	if err := a.close(time.Millisecond); fault.KindOf(err) != fault.Timeout || client.told.Code() != codes.DeadlineExceeded {
+		t.Errorf("%v, told %v", err, client.told)
+	}
+}
+
 // TestFlightPutRefused: what was accepted before stays, and the error names batch and column.
 func TestFlightPutRefused(t *testing.T) {
 	text := arrow.BinaryTypes.String
