@@ -94,7 +94,7 @@ func NewGRPC(config GRPCConfig, limits Limits, admission *Admission, acceptor Ac
 	return g
 }
 
-// NewArrow makes a receiver of OTAP alone.
+// NewArrow makes a receiver of OTAP, without OTLP.
 func NewArrow(config GRPCConfig, limits Limits, admission *Admission, acceptor Acceptor, logger *slog.Logger) *GRPC {
 	g := NewGRPC(config, limits, admission, nil, logger)
 	g.section, g.arrow = arrowSection, acceptor
