@@ -19,6 +19,7 @@ import (
 type Reader struct {
 	path     string
 	file     fsys.File
+	ahead    *window // what the file is read through
 	messages messages
 	schema   *arrow.Schema
 	ids      []int64
@@ -45,7 +46,7 @@ func Open(disk fsys.FS, f File) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{path: f.Path, file: file}
+	r := &Reader{path: f.Path, file: file, ahead: &window{file: file}}
 	if err := r.start(f); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -61,7 +62,7 @@ func (r *Reader) start(f File) error {
 	if err != nil {
 		return err
 	}
-	r.messages = messages{file: r.file, size: info.Size()}
+	r.messages = messages{file: r.ahead, size: info.Size()}
 	if id == f.id {
 		r.messages.size = min(info.Size(), f.Length)
 	}
@@ -71,7 +72,7 @@ func (r *Reader) start(f File) error {
 	}
 	if err == nil {
 		r.ids = dictionaryIDs(r.messages.head)
-		r.schema, err = readSchema(r.file, found.end)
+		r.schema, err = readSchema(r.ahead, found.end)
 	}
 	r.begin, r.whole = found.end, true
 	return r.damage(err)
@@ -121,7 +122,7 @@ func (r *Reader) Next() (Message, error) {
 // Copy puts the message that Next gave last into memory of its size.
 func (r *Reader) Copy(m Message, head, body []byte) error {
 	copy(head, r.messages.head)
-	if n, err := r.file.ReadAt(body, m.at); n < m.Body {
+	if n, err := r.ahead.ReadAt(body, m.at); n < m.Body {
 		return r.damage(err)
 	}
 	return nil
@@ -129,7 +130,7 @@ func (r *Reader) Copy(m Message, head, body []byte) error {
 
 // Decode decodes the batch that Next gave last.
 func (r *Reader) Decode() (arrow.RecordBatch, error) {
-	batch, err := readBatch(r.file, r.begin, r.batch)
+	batch, err := readBatch(r.ahead, r.begin, r.batch)
 	return batch, r.damage(err)
 }
 
