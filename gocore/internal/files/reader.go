@@ -31,9 +31,9 @@ type Reader struct {
 // Message is a dictionary or a batch in a file.
 type Message struct {
 	Batch bool
-	Rows  int64 // of a batch
-	Head  int   // bytes, without its framing
-	Body  int   // bytes
+	Rows  int64  // of a batch
+	Head  []byte // without its framing; valid until the next message
+	Body  int    // bytes
 
 	at int64 // where its body begins
 }
@@ -110,8 +110,8 @@ func (r *Reader) Next() (Message, error) {
 	if r.whole {
 		r.batch, r.whole = Batch{Offset: found.offset}, false
 	}
-	m := Message{Head: len(r.messages.head), Rows: found.rows, Batch: found.kind == kindBatch}
-	m.at = found.offset + framing + int64(m.Head)
+	m := Message{Head: r.messages.head, Rows: found.rows, Batch: found.kind == kindBatch}
+	m.at = found.offset + framing + int64(len(m.Head))
 	m.Body = int(found.end - m.at)
 	if m.Batch {
 		r.batch.End, r.batch.Rows, r.whole = found.end, found.rows, true
@@ -119,9 +119,8 @@ func (r *Reader) Next() (Message, error) {
 	return m, nil
 }
 
-// Copy puts the message that Next gave last into memory of its size.
-func (r *Reader) Copy(m Message, head, body []byte) error {
-	copy(head, r.messages.head)
+// Copy puts a message's body into memory of its size.
+func (r *Reader) Copy(m Message, body []byte) error {
 	if n, err := r.ahead.ReadAt(body, m.at); n < m.Body {
 		return r.damage(err)
 	}

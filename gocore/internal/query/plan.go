@@ -134,6 +134,23 @@ func project(all *arrow.Schema, wanted []string) (*arrow.Schema, error) {
 	return arrow.NewSchema(fields, &meta), nil
 }
 
+// projection gives the wanted columns of a file without decoding it, where all of its rows are
+// wanted and it lacks no column; else it is nil.
+func (p *plan) projection(r *files.Reader) *files.Projection {
+	if p.Filters() {
+		return nil
+	}
+	fields := make([]int, p.schema.NumFields())
+	for i, wanted := range p.schema.Fields() {
+		found := r.Schema().FieldIndices(wanted.Name)
+		if len(found) == 0 || !arrow.TypeEqual(wanted.Type, r.Schema().Field(found[0]).Type) {
+			return nil
+		}
+		fields[i] = found[0]
+	}
+	return r.Project(fields, p.dictionaries)
+}
+
 // asStored tells whether a file's messages can be given as they are: all of its rows and columns
 // are wanted, and no others.
 func (p *plan) asStored(r *files.Reader) bool {

@@ -2,9 +2,9 @@
 // and are not in a file yet.
 //
 //	flush ─> list of files and lengths ─> plan ─┬─> messages as they stand in the file
-//	 what is in      one moment,                └─> decode ─> rows, columns ─> encode
-//	 memory goes     under one lock                  where others are wanted, or the file has others
-//	 to the files
+//	 what is in      one moment,                ├─> some buffers of them, for some columns
+//	 memory goes     under one lock             └─> decode ─> rows, columns ─> encode
+//	 to the files                                    for some rows, or columns that a file lacks
 //
 // What is in memory is written before the files are listed, so that one list has each
 // acknowledged row exactly once; docs/decisions/0010-flight.md tells why. A file that is
@@ -118,24 +118,38 @@ func (t *Tables) file(ctx context.Context, p *plan, f files.File, to flight.Sink
 	if p.asStored(r) {
 		return stored(ctx, r, to)
 	}
+	if projection := p.projection(r); projection != nil {
+		return give(ctx, projection.Next, projection.Copy, to)
+	}
 	return t.chosen(ctx, p, r, to)
 }
 
 // stored gives messages as they stand.
 func stored(ctx context.Context, r *files.Reader, to flight.Sink) error {
+	var m files.Message
+	next := func() (head []byte, body int, err error) {
+		m, err = r.Next()
+		return m.Head, m.Body, err
+	}
+	return give(ctx, next, func(body []byte) error { return r.Copy(m, body) }, to)
+}
+
+// give gives messages, which next tells one by one, until io.EOF, and whose bodies read gets.
+func give(ctx context.Context, next func() (head []byte, body int, err error), read func(body []byte) error, to flight.Sink) error {
 	for {
-		m, err := r.Next()
+		head, body, err := next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return broken(err)
 		}
-		frames, err := to.Room(ctx, flight.Size{Head: m.Head, Body: m.Body})
+		frames, err := to.Room(ctx, flight.Size{Head: len(head), Body: body})
 		if err != nil {
 			return err
 		}
-		if err := r.Copy(m, frames[0].Head, frames[0].Body); err != nil {
+		copy(frames[0].Head, head)
+		if err := read(frames[0].Body); err != nil {
 			to.Drop(frames[0])
 			return broken(err)
 		}

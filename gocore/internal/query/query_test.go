@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,6 +75,7 @@ type sink struct {
 	out    bytes.Buffer
 	rooms  int // that are not given back
 	refuse error
+	before func() error // of a room
 }
 
 func (s *sink) Schema(message []byte) error {
@@ -82,6 +84,11 @@ func (s *sink) Schema(message []byte) error {
 }
 
 func (s *sink) Room(_ context.Context, sizes ...flight.Size) (frames []*flight.Frame, err error) {
+	if s.before != nil {
+		if err := s.before(); err != nil {
+			return nil, err
+		}
+	}
 	for _, size := range sizes {
 		memory := make([]byte, size.Frame())
 		frames = append(frames, flight.NewFrame(&memory, size))
@@ -272,6 +279,43 @@ func names(s *arrow.Schema) []string {
 	return all
 }
 
+// TestColumns: columns that are given without being decoded are what they are in the whole table.
+func TestColumns(t *testing.T) {
+	r := rand.New(rand.NewSource(1))
+	for _, compression := range []string{"lz4", "zstd", "none"} {
+		config := files.Default()
+		config.Compression, config.Promote = compression, []string{"http.route", "http.response.status_code:int"}
+		s := open(t, t.TempDir(), config)
+		tables, maker := s.tables(config), sample.New(1, 1)
+		for _, signal := range otlp.Signals {
+			for range 3 {
+				s.accept(t, signal, maker.Body(signal.String(), 50))
+				read(t, tables, flight.Selection{Signal: signal})
+			}
+			whole, of := read(t, tables, flight.Selection{Signal: signal})
+			for range 30 {
+				wanted := names(of)
+				r.Shuffle(len(wanted), func(i, j int) { wanted[i], wanted[j] = wanted[j], wanted[i] })
+				wanted = wanted[:r.Intn(len(wanted)+1)]
+				batches, _ := read(t, tables, flight.Selection{Signal: signal, Columns: wanted})
+				if len(batches) != len(whole) {
+					t.Fatalf("%d batches, want %d", len(batches), len(whole))
+				}
+				for i, batch := range batches {
+					if batch.NumRows() != whole[i].NumRows() || !slices.Equal(names(batch.Schema()), wanted) {
+						t.Fatalf("%d rows of %v, want %d of %v", batch.NumRows(), batch.Schema(), whole[i].NumRows(), wanted)
+					}
+					for at, name := range wanted {
+						if !array.Equal(batch.Column(at), whole[i].Column(of.FieldIndices(name)[0])) {
+							t.Errorf("%s of %s is another one with columns %v", name, signal, wanted)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestLogsByObservedTime: a log record without a time is placed by when it was observed, and one
 // without either is in no span of time.
 func TestLogsByObservedTime(t *testing.T) {
@@ -434,9 +478,10 @@ func TestRemovedAndDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		fresh := New(fsys.OS{}, frozen{[]files.File{{Path: path, Length: 1 << 30}}}, nil)
-		for _, columns := range [][]string{nil, {"body"}} {
-			err := fresh.Read(t.Context(), flight.Selection{Signal: otlp.Logs, Columns: columns}, &sink{})
-			if name == "an index" && columns == nil {
+		for _, s := range []flight.Selection{{}, {Columns: []string{"body"}}, {Since: ptr(0)}} {
+			s.Signal = otlp.Logs
+			err := fresh.Read(t.Context(), s, &sink{})
+			if name == "an index" && !s.Filters() {
 				continue // it goes on as it is
 			}
 			if fault.KindOf(err) != fault.IO || name != "an index" && !strings.Contains(err.Error(), path+" is damaged at byte") {
@@ -458,9 +503,43 @@ func TestSinkRefuses(t *testing.T) {
 	s := open(t, t.TempDir(), files.Default())
 	s.accept(t, otlp.Logs, sample.New(1, 1).Body("logs", 10))
 	gone := errors.New("gone")
-	for _, columns := range [][]string{nil, {"body"}} {
+	for _, selection := range []flight.Selection{{}, {Columns: []string{"body"}}, {Since: ptr(0)}} {
 		to := sink{refuse: gone}
-		if err := s.tables(files.Default()).Read(t.Context(), flight.Selection{Signal: otlp.Logs, Columns: columns}, &to); !errors.Is(err, gone) || to.rooms != 0 {
+		selection.Signal = otlp.Logs
+		if err := s.tables(files.Default()).Read(t.Context(), selection, &to); !errors.Is(err, gone) || to.rooms != 0 {
+			t.Errorf("%v; %d frames were not given back", err, to.rooms)
+		}
+		to = sink{before: func() error { return gone }}
+		if err := s.tables(files.Default()).Read(t.Context(), selection, &to); !errors.Is(err, gone) || to.rooms != 0 {
+			t.Errorf("%v; %d frames were not given back", err, to.rooms)
+		}
+	}
+}
+
+// TestCutMeanwhile: a file that a stranger cuts off while it is read is an error, and memory goes back.
+func TestCutMeanwhile(t *testing.T) {
+	config := files.Default()
+	config.Compression = "none"
+	s := open(t, t.TempDir(), config)
+	s.accept(t, otlp.Logs, sample.New(1, 1).Body("logs", 20_000))
+	tables := s.tables(config)
+	read(t, tables, flight.Selection{Signal: otlp.Logs})
+	list, err := s.Files(otlp.Logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, columns := range [][]string{nil, {"attributes", "span_id"}} {
+		file, err := os.ReadFile(list[0].Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "cut.arrows")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		to := sink{before: func() error { return os.Truncate(path, 100) }}
+		cut := New(fsys.OS{}, frozen{[]files.File{{Path: path}}}, nil)
+		if err := cut.Read(t.Context(), flight.Selection{Signal: otlp.Logs, Columns: columns}, &to); fault.KindOf(err) != fault.IO || to.rooms != 0 {
 			t.Errorf("%v; %d frames were not given back", err, to.rooms)
 		}
 	}
