@@ -95,7 +95,7 @@ func TestDamagedHeads(t *testing.T) {
 		t.Fatalf("%d batches, %d of columns: %v", batches, projected, err)
 	}
 	var heads []int // where they are
-	for at := 0; at < len(whole)-8; at++ {
+	for at := range len(whole) - 8 {
 		if bytes.Equal(whole[at:at+4], []byte{0xff, 0xff, 0xff, 0xff}) {
 			heads = append(heads, at)
 		}
