@@ -138,7 +138,7 @@ def _settings(parser: argparse.ArgumentParser) -> None:
     add("--output-dir", _text("output_dir"), metavar="DIR")
     add("--otlp-grpc", _listener("otlp_grpc"), metavar="ADDR|off", help="default 127.0.0.1:4317")
     add("--otlp-http", _listener("otlp_http"), metavar="ADDR|off", help="default 127.0.0.1:4318")
-    add("--arrow", _listener("arrow"), metavar="ADDR|off", help="OTAP, default 127.0.0.1:4319")
+    add("--arrow", _listener("arrow"), metavar="ADDR|off", help="OTAP and Flight, default 127.0.0.1:4319")
     add("--health", _listener("health"), metavar="ADDR|off", help="/readyz, default 127.0.0.1:13133")
     add("--metrics", _listener("metrics"), metavar="ADDR|off", help="Prometheus, default 127.0.0.1:8888")
     add("--log-format", _text("log.format"), choices=("text", "json"))

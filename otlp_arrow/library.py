@@ -74,7 +74,8 @@ class OtlpLibrary:
     output_dir: where files go; made if it is missing.
     otlp_grpc, otlp_http: "host:port" to listen at (port 0: any free one), None to leave it closed, or the
         section as a dict: {"endpoint": ..., "tls": {...}, "auth": {...}}; "enabled": False closes it.
-    arrow: the same for OTAP, see docs/otap.md; the OTLP gRPC listener takes it as well.
+    arrow: the same for OTAP, which the OTLP gRPC listener takes as well, and for Arrow Flight, which reads
+        the tables from other processes; see docs/otap.md and docs/flight.md.
     health, metrics: the same for /readyz and the other health pages, and for Prometheus' GET /metrics; see
         docs/operations.md.
     write_interval_secs: seconds between batches, 1-3600.

@@ -18,7 +18,7 @@ const module = "github.com/otlp-arrow/otlp-arrow/"
 var lines = [][]string{
 	{"otlp", "fault", "obs", "secure", "fsys"},
 	{"wire", "column", "schema", "flatbuf", "h2"},
-	{"decode", "encode", "otap", "otlpjson"},
+	{"decode", "encode", "otap", "otlpjson", "flight"},
 	{"journal"},
 	{"ingest"},
 	{"files", "forward", "live"},
@@ -88,7 +88,7 @@ func outside(from, to string) string {
 func narrow(from, to string, inTest bool) string {
 	name := strings.TrimPrefix(to, internal)
 	switch {
-	case from == internal+"receive" && !inTest && rank(to) != 1 && !slices.Contains([]string{"encode", "h2", "otap", "otlpjson"}, name):
+	case from == internal+"receive" && !inTest && rank(to) != 1 && !slices.Contains([]string{"encode", "flight", "h2", "otap", "otlpjson"}, name):
 		return "is not for receive: it declares what it needs of the stages"
 	case from == internal+"ingest" && name == "files":
 		return "is not for ingest: it knows a Sink"

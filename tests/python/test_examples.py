@@ -55,6 +55,14 @@ def test_conversion(repository, tmp_path):
     assert "3 spans came back" in out
 
 
+def test_flight(repository, tmp_path):
+    out = run(repository / "examples" / "flight.py", cwd=tmp_path)
+    assert "2 log records, 28 columns" in out
+    assert "bodies: ['hello', 'world']" in out
+    assert "acknowledged: {'batch': 0, 'rows': 2}" in out
+    assert "the second library has ['hello', 'world']" in out
+
+
 def test_python_of_the_readme(readme, tmp_path):
     (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
     assert "'name': 'POST /orders'" in run("-c", code, cwd=tmp_path)

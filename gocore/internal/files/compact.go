@@ -322,14 +322,7 @@ func (g *group) flush(out io.Writer) (err error) {
 			}
 		}
 	}
-	arrays := make([]arrow.Array, len(g.columns))
-	for i, column := range g.columns {
-		data := column.Data(g.schema.Field(i).Type)
-		arrays[i] = array.MakeFromData(data)
-		data.Release()
-		defer arrays[i].Release()
-	}
-	batch := array.NewRecordBatch(g.schema, arrays, g.rows)
+	batch := gathered(g.schema, g.columns, g.rows)
 	defer batch.Release()
 	bytes, err := g.encoder.encode(g.tag, []arrow.RecordBatch{batch})
 	if err == nil {

@@ -27,6 +27,9 @@ func NewStream(compression string, schema *arrow.Schema) (*Stream, error) {
 // Head is what the stream begins with.
 func (s *Stream) Head() []byte { return s.encoder.schema }
 
+// Dictionaries are the ids that its dictionaries have.
+func (s *Stream) Dictionaries() []int64 { return s.encoder.dictionaries }
+
 // Batch is what a batch adds to it, good until the next call.
 func (s *Stream) Batch(batch arrow.RecordBatch) ([]byte, error) {
 	return s.encoder.encode("", []arrow.RecordBatch{batch})

@@ -17,9 +17,12 @@ import (
 type body struct {
 	squeeze squeezer
 	bytes   []byte
+	length  int // of bytes that are elsewhere; 0 where they are here
 	nodes   []node
 	buffers []extent
 }
+
+func (b *body) size() int { return max(b.length, len(b.bytes)) }
 
 type node struct{ length, nulls int }
 

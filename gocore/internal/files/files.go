@@ -53,6 +53,8 @@ import (
 type File struct {
 	Path   string `json:"path"`
 	Length int64  `json:"length"`
+
+	id uint64 // of what was there when it was listed, see Open
 }
 
 // Options say whose files a Writer writes, and how durable they are.
@@ -196,12 +198,13 @@ func (w *Writer) Files(s otlp.Signal) ([]File, error) {
 		if n, ok := parseName(entry.Name()); !ok || n.signal != s {
 			continue
 		}
+		path := filepath.Join(w.dir(s), entry.Name())
+		id, _ := w.disk.FileID(path) // before its length, or a file that takes its place could pass for it
 		info, err := entry.Info()
 		if err != nil {
 			continue // removed in between
 		}
-		path := filepath.Join(w.dir(s), entry.Name())
-		files = append(files, File{Path: path, Length: o.lengthLocked(path, info.Size())})
+		files = append(files, File{Path: path, Length: o.lengthLocked(path, info.Size()), id: id})
 	}
 	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	return files, nil

@@ -47,6 +47,40 @@ func newGatherer(t arrow.DataType) (gatherer, error) {
 	return nil, fmt.Errorf("%w: %s", errType, t)
 }
 
+// Pick copies rows of a batch of a data file into a new batch, in the order of their numbers, with
+// only those texts in its dictionaries that they use.
+func Pick(batch arrow.RecordBatch, rows []int) (picked arrow.RecordBatch, err error) {
+	defer func() {
+		if cause := recover(); cause != nil { // arrow-go, on offsets beyond a buffer
+			err = fmt.Errorf("%w: %v", errGarbage, cause)
+		}
+	}()
+	columns := make([]gatherer, batch.NumCols())
+	for i, column := range batch.Columns() {
+		if columns[i], err = newGatherer(column.DataType()); err != nil {
+			return nil, fmt.Errorf("%s: %w", batch.ColumnName(i), err)
+		}
+		for _, row := range rows {
+			if err := columns[i].add(column, row); err != nil {
+				return nil, fmt.Errorf("%s: %w", batch.ColumnName(i), err)
+			}
+		}
+	}
+	return gathered(batch.Schema(), columns, int64(len(rows))), nil
+}
+
+// gathered is a batch of what columns have; it shares their memory.
+func gathered(schema *arrow.Schema, columns []gatherer, rows int64) arrow.RecordBatch {
+	arrays := make([]arrow.Array, len(columns))
+	for i, column := range columns {
+		data := column.Data(schema.Field(i).Type)
+		arrays[i] = array.MakeFromData(data)
+		data.Release()
+		defer arrays[i].Release()
+	}
+	return array.NewRecordBatch(schema, arrays, rows)
+}
+
 // errOther tells an array that is not of the gatherer's type.
 func errOther(from arrow.Array) error { return fmt.Errorf("%w: %s", errType, from.DataType()) }
 

@@ -24,7 +24,7 @@ func (h *headWriter) batch(rows int, b *body, key, value string) []byte {
 	f := h.builder
 	f.Reset()
 	meta := h.metadata(key, value)
-	return h.message(kindBatch, h.recordBatch(rows, b), len(b.bytes), meta)
+	return h.message(kindBatch, h.recordBatch(rows, b), b.size(), meta)
 }
 
 // dictionary is the head of a message that replaces a dictionary.
@@ -35,7 +35,7 @@ func (h *headWriter) dictionary(id int64, rows int, b *body) []byte {
 	f.StartObject(3)
 	f.PrependInt64Slot(0, id, 0)
 	f.PrependUOffsetTSlot(1, data, 0)
-	return h.message(kindDictionary, f.EndObject(), len(b.bytes), 0)
+	return h.message(kindDictionary, f.EndObject(), b.size(), 0)
 }
 
 func (h *headWriter) recordBatch(rows int, b *body) flatbuffers.UOffsetT {

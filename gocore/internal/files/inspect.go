@@ -167,14 +167,18 @@ func (c *Content) decodeAll(file io.ReaderAt, s otlp.Signal) {
 }
 
 // read decodes one batch. Each stands by itself: its dictionaries are in front of it.
-func (c *Content) read(file io.ReaderAt, i int) (batch arrow.RecordBatch, err error) {
+func (c *Content) read(file io.ReaderAt, i int) (arrow.RecordBatch, error) {
+	return readBatch(file, c.Begin, c.Batches[i])
+}
+
+// readBatch decodes a batch of a stream whose schema ends at begin.
+func readBatch(file io.ReaderAt, begin int64, b Batch) (batch arrow.RecordBatch, err error) {
 	defer func() {
 		if cause := recover(); cause != nil { // arrow-go, on offsets beyond a buffer
 			err = fmt.Errorf("%w: %v", errGarbage, cause)
 		}
 	}()
-	b := c.Batches[i]
-	stream := io.MultiReader(io.NewSectionReader(file, 0, c.Begin), io.NewSectionReader(file, b.Offset, b.End-b.Offset))
+	stream := io.MultiReader(io.NewSectionReader(file, 0, begin), io.NewSectionReader(file, b.Offset, b.End-b.Offset))
 	reader, err := ipc.NewReader(stream, ipc.WithAllocator(Thrift{maxBuffer}))
 	if err != nil {
 		return nil, err

@@ -28,6 +28,9 @@ func (n *Node) families() []obs.Family {
 	if n.forward != nil {
 		all = append(all, n.ofForward()...)
 	}
+	if n.Config.Arrow.Enabled {
+		all = append(all, n.ofFlight()...)
+	}
 	return append(all, n.ofNode()...)
 }
 

@@ -60,6 +60,7 @@ type Node struct {
 	limiter  *obs.Limiter
 	written  [otlp.Count]written
 	counts   files.Counts
+	reads    reads
 	adopted  adopted
 	health   health
 	watchers map[string]*receive.Web // health and metrics, by their keys
@@ -172,7 +173,9 @@ func (n *Node) makeReceivers() {
 		n.receivers = append(n.receivers, receive.NewHTTP(c.OTLPHTTP, c.Limits.Limits, n.admission, n.door("http"), n.log))
 	}
 	if c.Arrow.Enabled {
-		n.addGRPC("arrow", receive.NewArrow(c.Arrow, c.Limits.Limits, n.admission, arrow, n.log))
+		r := receive.NewArrow(c.Arrow, c.Limits.Limits, n.admission, arrow, n.log)
+		r.AddFlight(n.door("flight"), n.tables(), &n.reads)
+		n.addGRPC("arrow", r)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 // success answers every OTLP request that is taken: a response with nothing to say.
 type success struct{}
 
-// batchStatus is an encoded BatchStatus of OTAP.
-type batchStatus []byte
+// encoded is a message that is encoded already.
+type encoded []byte
 
 // rawCodec answers OTLP requests, whose messages gRPC never sees: see incoming. Everything
 // else, which is the health service, is protobuf.
@@ -26,8 +26,10 @@ func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	switch v := v.(type) {
 	case success:
 		return nil, nil
-	case batchStatus:
+	case encoded:
 		return mem.BufferSlice{mem.SliceBuffer(v)}, nil
+	case mem.BufferSlice: // in memory that is given back when it was sent
+		return v, nil
 	}
 	return c.CodecV2.Marshal(v)
 }

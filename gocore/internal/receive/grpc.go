@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flight"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/h2"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
@@ -52,8 +54,9 @@ type GRPC struct {
 	section  string // where its settings stand
 	config   GRPCConfig
 	limits   Limits
-	acceptor Acceptor // of OTLP; nil on the Arrow port
-	arrow    Acceptor // of OTAP; nil where it is not served
+	acceptor Acceptor       // of OTLP; nil on the Arrow port
+	arrow    Acceptor       // of OTAP; nil where it is not served
+	flight   *flightService // nil where it is not served
 	logger   *slog.Logger
 	bodies   *bodies
 	buffers  *buffers
@@ -96,7 +99,7 @@ func NewGRPC(config GRPCConfig, limits Limits, admission *Admission, acceptor Ac
 	return g
 }
 
-// NewArrow makes a receiver of OTAP alone.
+// NewArrow makes a receiver of OTAP, without OTLP.
 func NewArrow(config GRPCConfig, limits Limits, admission *Admission, acceptor Acceptor, logger *slog.Logger) *GRPC {
 	g := NewGRPC(config, limits, admission, nil, logger)
 	g.section, g.arrow = arrowSection, acceptor
@@ -185,6 +188,9 @@ func (g *GRPC) tellServingLocked() {
 			g.health.SetServingStatus(service, status)
 		}
 	}
+	if g.flight != nil {
+		g.health.SetServingStatus(flight.Service, status)
+	}
 }
 
 func (g *GRPC) options() []grpc.ServerOption {
@@ -220,6 +226,9 @@ func (g *GRPC) register(server *grpc.Server) {
 		if g.arrow != nil {
 			g.registerOTAP(server, signal)
 		}
+	}
+	if g.flight != nil {
+		g.flight.register(server)
 	}
 	g.registerHealth(server)
 }
@@ -332,11 +341,11 @@ func identityUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, ne
 	return next(ctx, request)
 }
 
-// endStream ends the health service's streams, which have no end of their own, when
-// Shutdown begins: it would wait for them until its deadline.
+// endStream ends what the health service and Flight send when Shutdown begins: the first has no
+// end of its own, and the other may be long, so that it would wait until its deadline.
 func (g *GRPC) endStream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	identity(stream.Context())
-	if info.IsClientStream { // OTAP's end by themselves, between two batches
+	if info.IsClientStream { // these end by themselves, between two batches
 		return next(server, stream)
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
@@ -344,7 +353,7 @@ func (g *GRPC) endStream(server any, stream grpc.ServerStream, info *grpc.Stream
 	defer context.AfterFunc(g.draining, cancel)()
 	err := next(server, boundStream{stream, ctx, g.grace})
 	if err != nil && g.draining.Err() != nil {
-		return statusOf(closing("watch health")).Err()
+		return statusOf(closing(strings.TrimPrefix(info.FullMethod, "/"))).Err()
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/tap"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flight"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
 
@@ -34,13 +35,25 @@ func (g guard) tap(ctx context.Context, call *tap.Info) (context.Context, error)
 	if strings.HasPrefix(call.FullMethodName, openService) {
 		return ctx, nil
 	}
-	if err := g.keys.Check(first(call.Header, secure.APIKeyHeader), first(call.Header, secure.AuthorizationHeader)); err != nil {
+	if call.FullMethodName == handshakeMethod { // it is what asks for the key
+		return ctx, nil
+	}
+	if err := g.check(call.FullMethodName, call.Header); err != nil {
 		if g.refused != nil {
 			g.refused(call.FullMethodName, kindOf(err))
 		}
 		return ctx, statusOf(err).Err()
 	}
 	return ctx, nil
+}
+
+// check looks for a key in a call's headers.
+func (g guard) check(method string, header metadata.MD) error {
+	apiKey, authorization := first(header, secure.APIKeyHeader), first(header, secure.AuthorizationHeader)
+	if strings.HasPrefix(method, "/"+flight.Service+"/") {
+		return g.keys.CheckAny(apiKey, authorization, first(header, flightTokenHeader))
+	}
+	return g.keys.Check(apiKey, authorization)
 }
 
 // first is a header's first value, as for HTTP; "" when there is none.

@@ -179,11 +179,12 @@ func (in *incoming) free() {
 
 func tooSlow() error { return fault.New(fault.Timeout, "receive", "the message came too slowly") }
 
-// watchdog ends a call whose message comes too slowly. It is as patient as pacedReader.
+// watchdog ends a call whose message comes, or goes, too slowly. It is as patient as pacedReader.
 type watchdog struct {
 	stream transportStream
 	grace  time.Duration
 	start  time.Time
+	slow   error // what it tells
 
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer
@@ -193,7 +194,12 @@ type watchdog struct {
 }
 
 func watch(stream transportStream, grace time.Duration) *watchdog {
-	w := &watchdog{stream: stream, grace: grace, start: time.Now()}
+	return watchFor(tooSlow(), stream, grace, 0)
+}
+
+// watchFor is watch of a message of which so many bytes are there already.
+func watchFor(slow error, stream transportStream, grace time.Duration, bytes int64) *watchdog {
+	w := &watchdog{stream: stream, grace: grace, start: time.Now(), slow: slow, read: bytes}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(grace, w.wake)
@@ -228,5 +234,5 @@ func (w *watchdog) wake() {
 		return
 	}
 	w.bitten = true
-	_ = w.stream.WriteStatus(statusOf(tooSlow())) // fails when the client is gone
+	_ = w.stream.WriteStatus(statusOf(w.slow)) // fails when the client is gone
 }

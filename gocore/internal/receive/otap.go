@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -42,14 +41,9 @@ func otapMethod(signal otlp.Signal) string {
 type arrowStream struct {
 	of       *GRPC
 	signal   otlp.Signal
-	op       string
 	answers  grpc.ServerStream
-	stream   transportStream
 	consumer *otap.Consumer
-
-	mu   sync.Mutex // guards the fields below
-	busy bool       // a batch is in work: its status is still to come
-	over bool       // Shutdown began
+	turn
 }
 
 // inflight pays a stream's memory from the node's budget.
@@ -64,7 +58,7 @@ func (g *GRPC) serveOTAP(signal otlp.Signal, answers grpc.ServerStream) error {
 		return statusOf(err).Err()
 	}
 	limits := otap.Limits{StreamBytes: 2 * g.limits.MaxRequestBytes, BatchBytes: g.limits.MaxRequestBytes}
-	s := &arrowStream{of: g, signal: signal, op: "receive " + signal.String() + " over OTAP", answers: answers, stream: stream,
+	s := &arrowStream{of: g, signal: signal, answers: answers, turn: turn{op: "receive " + signal.String() + " over OTAP", stream: stream},
 		consumer: otap.NewConsumer(signal, limits, inflight{g.bodies.admission})}
 	defer s.consumer.Close()
 	defer context.AfterFunc(g.draining, s.finish)()
@@ -79,70 +73,19 @@ func (g *GRPC) serveOTAP(signal otlp.Signal, answers grpc.ServerStream) error {
 	}
 }
 
-// finish ends a stream that waits for a batch, and has one that works on a batch end after it.
-// gRPC lets any goroutine write a status, and the first one counts.
-func (s *arrowStream) finish() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = true
-	if !s.busy {
-		_ = s.stream.WriteStatus(statusOf(closing(s.op))) // fails when the client is gone
-	}
-}
-
-// begin says that a batch is in work, and is false when it is too late for that.
-func (s *arrowStream) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.busy = !s.over
-	return s.busy
-}
-
-func (s *arrowStream) end() (over bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.busy = false
-	return s.over
-}
-
 // next takes one message and answers it; io.EOF when the client has ended the stream.
 func (s *arrowStream) next() error {
-	var prefix [prefixBytes]byte
-	if err := s.stream.ReadMessageHeader(prefix[:]); err != nil {
-		if err == io.EOF { //nolint:errorlint // gRPC gives it bare, and an unexpected one is another
-			return err
-		}
-		return &fault.Error{Kind: fault.Timeout, Op: s.op, Err: err} // the client gave up, or is gone
-	}
-	g := s.of
-	account := g.bodies.account()
-	defer account.close()
-	in := &incoming{stream: s.stream, account: &account, buffers: g.buffers, limit: g.bodies.limit, watch: watch(s.stream, g.grace)}
-	defer in.free()
-	defer in.watch.stop()
-	if err := in.message(prefix); err != nil {
-		g.arrow.Refused(s.signal, kindOf(err))
-		return err
-	}
-	if !in.watch.stop() {
-		return tooSlow()
-	}
-	if in.packed {
-		b := g.bodies.get(&account)
-		defer b.free()
-		if err := g.inflate(b, in); err != nil {
-			g.arrow.Refused(s.signal, kindOf(err))
-			return err
-		}
-		return s.answer(b.data)
-	}
-	whole, err := in.join()
+	prefix, err := nextPrefix(s.stream, s.op)
 	if err != nil {
-		g.arrow.Refused(s.signal, kindOf(err))
 		return err
 	}
-	defer whole.Free()
-	return s.answer(whole.ReadOnlyData())
+	m, err := s.of.message(s.stream, prefix, s.of.bodies)
+	defer m.free()
+	if err != nil {
+		s.of.arrow.Refused(s.signal, kindOf(err))
+		return err
+	}
+	return s.answer(m.data)
 }
 
 // answer works on a batch and sends its status. An error ends the stream.
@@ -156,7 +99,7 @@ func (s *arrowStream) answer(message []byte) error {
 		s.of.arrow.Refused(s.signal, kindOf(bad))
 		code, text = batchCode(kindOf(bad)), clean(fault.Message(bad))
 	}
-	err := s.answers.SendMsg(batchStatus(otap.AppendStatus(nil, id, uint32(code), text)))
+	err := s.answers.SendMsg(encoded(otap.AppendStatus(nil, id, uint32(code), text)))
 	switch over := s.end(); {
 	case err != nil:
 		return &fault.Error{Kind: fault.Timeout, Op: s.op, Err: err}

@@ -1,7 +1,7 @@
-// Package receive holds the OTLP receivers: OTLP/gRPC and OTLP/HTTP with protobuf
-// or JSON bodies. A receiver takes a request off the wire, inflates it within a
-// bound, hands one protobuf body to an Acceptor and says what came of it in the
-// words of its protocol; it never looks into the body.
+// Package receive holds the receivers: OTLP/gRPC and OTLP/HTTP with protobuf or JSON
+// bodies, OTAP, and Arrow Flight, which also reads. A receiver takes a request off the
+// wire, inflates it within a bound, hands one protobuf body to an Acceptor and says
+// what came of it in the words of its protocol; it never looks into the body.
 //
 //	gRPC  incoming ───┐ gzip, zstd
 //	                  ├─> inflate ─> Acceptor ─> statusOf ─> answer

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -190,6 +191,25 @@ func (k *Keys) Check(apiKey, authorization string) error {
 	return k.wrong
 }
 
+// CheckAny is Check for protocols whose clients have one place for a key of whatever kind: a key of
+// either kind is good as X-API-Key, Bearer token or password of Basic, and as one of the others.
+func (k *Keys) CheckAny(apiKey, authorization string, others ...string) error {
+	set := k.set.get()
+	shown := append([]string{apiKey, bearer(authorization), Password(authorization)}, others...)
+	none := authorization == ""
+	for _, key := range shown {
+		if key != "" && known(set.apiKeys, key) || key != "" && known(set.bearerTokens, key) {
+			return nil
+		}
+		none = none && key == ""
+	}
+	k.refused.Add(1)
+	if none {
+		return k.none
+	}
+	return k.wrong
+}
+
 // Refused counts the checks that failed.
 func (k *Keys) Refused() int64 { return k.refused.Load() }
 
@@ -204,6 +224,20 @@ func known(keys []digest, shown string) bool {
 		found |= subtle.ConstantTimeCompare(keys[i][:], sum[:])
 	}
 	return found == 1
+}
+
+// Password is the one in an Authorization header of the scheme Basic; "" when that has another.
+func Password(authorization string) string {
+	scheme, encoded, _ := strings.Cut(strings.TrimSpace(authorization), " ")
+	if !strings.EqualFold(scheme, "basic") {
+		return ""
+	}
+	pair, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return ""
+	}
+	_, password, _ := strings.Cut(string(pair), ":")
+	return password
 }
 
 // bearer is the token in an Authorization header; "" when that has another scheme.
