@@ -59,8 +59,10 @@ int32_t oa_export(uint64_t handle, int32_t signal, const void *body, uint64_t le
 /* oa_flush returns when all that was accepted before the call is in files. */
 int32_t oa_flush(uint64_t handle, int64_t timeout_ms, OaError *err);
 
-/* oa_files flushes the signal and gives [{"path": TEXT, "length": BYTES}, ...], oldest
- * first: one snapshot of all files of the signal in the output directory. */
+/* oa_files flushes the signal and gives [{"path": TEXT, "length": BYTES, "id": NUMBER}, ...],
+ * oldest first: one snapshot of all files of the signal in the output directory. Compaction
+ * may put another file in the place of one: a file whose number (st_ino) is not id is to be
+ * read whole, else as far as length. */
 int32_t oa_files(uint64_t handle, int32_t signal, int64_t timeout_ms, char **json, OaError *err);
 
 /* oa_schema gives the signal's empty table, with what the node of the handle promotes

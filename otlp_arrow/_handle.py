@@ -164,15 +164,15 @@ class Handle:
         handle = self._alive()
         _wait("flush", timeout, lambda call, ms: call.run("oa_flush", handle, ms), tries=True)
 
-    def files(self, signal: str, timeout: float | None) -> list[tuple[str, int]]:
-        """(path, length in bytes) of each file of the signal, oldest first: one snapshot."""
+    def files(self, signal: str, timeout: float | None) -> list[tuple[str, int, int]]:
+        """(path, length in bytes, file number) of each file of the signal, oldest first: one snapshot."""
         handle, number = self._alive(), _abi.SIGNALS[signal]
         found = _wait(
             f"reading {signal}",
             timeout,
             lambda call, ms: call.run("oa_files", handle, number, ms, ctypes.byref(call.out)),
         )
-        return [(str(file["path"]), int(file["length"])) for file in found or ()]
+        return [(str(file["path"]), int(file["length"]), int(file["id"])) for file in found or ()]
 
     def empty(self, signal: str) -> bytes:
         """As empty_stream, with the columns that this node promotes."""

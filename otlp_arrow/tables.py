@@ -15,6 +15,7 @@ small batches (bench/read.py).
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 from collections import deque
@@ -298,18 +299,23 @@ def _joined(table: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True)
 class Part:
-    """A file, up to a length in bytes (None: its end). A listed one may vanish before it is read."""
+    """A file, up to a length in bytes (None: its end). A listed one may vanish before it is read.
+
+    The length is that of the file with a number (st_ino); another one in its place, which compaction made
+    meanwhile of all its rows, is read whole.
+    """
 
     path: Path
     length: int | None = None
+    number: int = 0
     listed: bool = True
 
 
 def read_snapshot(
-    files: Iterable[tuple[str, int]], selection: Selection, empty: Callable[[], bytes]
+    files: Iterable[tuple[str, int, int]], selection: Selection, empty: Callable[[], bytes]
 ) -> pa.Table:
     """Reads files up to their lengths, as Handle.files gives them; empty is the stream for no files."""
-    return _read_parts([Part(Path(path), length) for path, length in files], selection, empty)
+    return _read_parts([Part(Path(path), length, number) for path, length, number in files], selection, empty)
 
 
 def _read(signal: str, source: Source, selection: Selection) -> pa.Table:
@@ -423,12 +429,11 @@ def _options(fields: list[int] | None = None) -> Any:
 def _map(part: Part) -> Any:
     """The file's bytes, mapped; None when there are none or only zeros so far."""
     try:
-        size = part.path.stat().st_size
-        length = size if part.length is None else min(size, part.length)
-        if not length:
-            return None
-        with pa.memory_map(str(part.path)) as file:
-            data = file.read_buffer(length)
+        with part.path.open("rb") as file:
+            length = _length(part, os.fstat(file.fileno()))
+            if not length:
+                return None
+            data = pa.py_buffer(mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ))
     except FileNotFoundError as error:
         if part.listed:
             return None  # retention was faster
@@ -436,6 +441,13 @@ def _map(part: Part) -> Any:
     except OSError as error:
         raise IoError(error.errno, f"cannot read {part.path}: {error}") from error
     return None if not any(data[:8].to_pybytes()) else data
+
+
+def _length(part: Part, found: os.stat_result) -> int:
+    """How much of a file is to be read, in bytes."""
+    number = found.st_ino & 0xFFFF_FFFF_FFFF_FFFF  # Windows may give more bits
+    replaced = part.number not in (0, number)
+    return found.st_size if part.length is None or replaced else min(found.st_size, part.length)
 
 
 def _check(part: Part, selection: Selection, schema: pa.Schema) -> None:

@@ -237,8 +237,22 @@ def test_a_length_bounds_the_file(write, spans):
     length = path.stat().st_size
     write(spans(1), spans(2), tail=b"")
     everything = Selection.of("traces", None, None, None, None, False)
-    assert starts(tables.read_snapshot([(str(path), length)], everything, bytes)) == [1]
-    assert starts(tables.read_snapshot([(str(path), 2**40)], everything, bytes)) == [1, 2]
+    assert starts(tables.read_snapshot([(str(path), length, 0)], everything, bytes)) == [1]
+    assert starts(tables.read_snapshot([(str(path), 2**40, 0)], everything, bytes)) == [1, 2]
+
+
+def test_a_file_that_took_another_ones_place_is_read_whole(write, spans):
+    out = write(spans(1), tail=b"")
+    path = next((out / "otlp" / "traces").iterdir())
+    listed = (str(path), path.stat().st_size, path.stat().st_ino)
+    compacted = write(spans(1), spans(2), tail=b"")
+    fresh = path.with_suffix(".fresh")
+    fresh.write_bytes(next((compacted / "otlp" / "traces").iterdir()).read_bytes())
+    fresh.replace(path)
+    everything = Selection.of("traces", None, None, None, None, False)
+    assert starts(tables.read_snapshot([listed], everything, bytes)) == [1, 2]
+    same = (str(path), listed[1], path.stat().st_ino)
+    assert starts(tables.read_snapshot([same], everything, bytes)) == [1]
 
 
 def test_files_that_began_empty_or_vanish_are_left_out(write, spans, monkeypatch):

@@ -53,8 +53,9 @@ import (
 type File struct {
 	Path   string `json:"path"`
 	Length int64  `json:"length"`
-
-	id uint64 // of what was there when it was listed, see Open
+	// ID is what was there when it was listed, as the file system numbers files: another one in its
+	// place is to be read whole, see Open.
+	ID uint64 `json:"id"`
 }
 
 // Options say whose files a Writer writes, and how durable they are.
@@ -204,7 +205,7 @@ func (w *Writer) Files(s otlp.Signal) ([]File, error) {
 		if err != nil {
 			continue // removed in between
 		}
-		files = append(files, File{Path: path, Length: o.lengthLocked(path, info.Size()), id: id})
+		files = append(files, File{Path: path, Length: o.lengthLocked(path, info.Size()), ID: id})
 	}
 	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	return files, nil

@@ -63,7 +63,7 @@ func (r *Reader) start(f File) error {
 		return err
 	}
 	r.messages = messages{file: r.ahead, size: info.Size()}
-	if id == f.id {
+	if id == f.ID {
 		r.messages.size = min(info.Size(), f.Length)
 	}
 	found, err := r.messages.next()
