@@ -12,15 +12,15 @@ import (
 
 // batch is what is sent at a time.
 //
-//	body   ├── request ──┼── request ──┼ ...      the parts, or
-//	pieces [...] [...] [...]                      of one request that is too large
+//	joined ├── request ──┼── request ──┼ ...      the parts, or
+//	split  [...] [...] [...]                      of one request that is too large
 type batch struct {
-	body   []byte
-	parts  []part
-	pieces [][]byte
-	sum    journal.Tally
-	last   uint64 // position of the last record
-	below  uint64 // when it is delivered, nothing below is wanted
+	joined
+	parts []part
+	split [][]byte
+	sum   journal.Tally
+	last  uint64 // position of the last record
+	below uint64 // when it is delivered, nothing below is wanted
 }
 
 // part is a request of a client in a batch.
@@ -34,8 +34,8 @@ func (b *batch) empty() bool { return b.sum.Requests == 0 }
 func (b *batch) items() int  { return int(b.sum.Items) }
 
 func (b *batch) add(record *journal.Record) {
-	b.body = append(b.body, record.Body...)
-	b.parts = append(b.parts, part{len(b.body), record.Items, record.Position})
+	b.joined.add(record)
+	b.parts = append(b.parts, part{b.size, record.Items, record.Position})
 	b.sum = b.sum.Plus(record.Tally())
 	b.last = record.Position
 }
@@ -51,12 +51,12 @@ const (
 
 // deliver sends a batch; false when the pipe has to end.
 func (p *pipe) deliver(ctx context.Context, f feed, b *batch) bool {
-	if b.pieces != nil {
+	if b.split != nil {
 		return p.sendPieces(ctx, f, b)
 	}
-	m := p.memory.wrap(b.body)
-	defer m.Free()
-	end, cause := p.persist(ctx, f, m, b.sum, b.last)
+	b.end()
+	defer b.pieces.Free()
+	end, cause := p.persist(ctx, f, b.pieces, b.sum, b.last)
 	switch {
 	case end == stopped:
 		return false
@@ -66,16 +66,16 @@ func (p *pipe) deliver(ctx context.Context, f feed, b *batch) bool {
 		return false
 	}
 	p.advance(f, b.below)
-	p.progress(len(b.body))
+	p.progress(b.size)
 	return true
 }
 
 // sendSingly sends a refused batch's parts: one that the destination cannot take must not take the others
 // with it.
 func (p *pipe) sendSingly(ctx context.Context, f feed, b *batch) bool {
-	begin := 0
+	all, begin := b.pieces.Materialize(), 0
 	for _, one := range b.parts {
-		body := b.body[begin:one.end]
+		body := all[begin:one.end]
 		begin = one.end
 		if !p.sendAlone(ctx, f, body, journal.Record{Items: one.items, Body: body}.Tally(), one.position) {
 			return false
@@ -88,9 +88,9 @@ func (p *pipe) sendSingly(ctx context.Context, f feed, b *batch) bool {
 // sendPieces sends what one request was split into. Only all of it counts as that request.
 func (p *pipe) sendPieces(ctx context.Context, f feed, b *batch) bool {
 	left := b.sum
-	for i, piece := range b.pieces {
+	for i, piece := range b.split {
 		n := journal.Tally{Items: uint64(Items(p.signal, piece)), Bytes: min(uint64(len(piece)), left.Bytes)}
-		if i == len(b.pieces)-1 {
+		if i == len(b.split)-1 {
 			n = left // with the request, and what splitting saved of bytes
 		}
 		left = left.Minus(n)
@@ -104,7 +104,7 @@ func (p *pipe) sendPieces(ctx context.Context, f feed, b *batch) bool {
 }
 
 func (p *pipe) sendAlone(ctx context.Context, f feed, body []byte, n journal.Tally, position uint64) bool {
-	end, cause := p.persist(ctx, f, mem.SliceBuffer(slices.Clone(body)), n, position)
+	end, cause := p.persist(ctx, f, mem.BufferSlice{mem.SliceBuffer(slices.Clone(body))}, n, position)
 	if end == denied {
 		p.giveUp(Refused, n, cause)
 	}
@@ -112,7 +112,7 @@ func (p *pipe) sendAlone(ctx context.Context, f feed, body []byte, n journal.Tal
 }
 
 // persist sends a request until it is settled. The position is that of the newest data in it.
-func (p *pipe) persist(ctx context.Context, f feed, body mem.Buffer, n journal.Tally, position uint64) (fate, error) {
+func (p *pipe) persist(ctx context.Context, f feed, body mem.BufferSlice, n journal.Tally, position uint64) (fate, error) {
 	next, began := p.of.backoff(), p.of.now()
 	for {
 		if why, given := p.exceeds(f, position, p.counts.held()); given {
@@ -146,7 +146,7 @@ func (p *pipe) persist(ctx context.Context, f feed, body mem.Buffer, n journal.T
 }
 
 // try sends once, as soon as the breaker lets it; sent is false when it did not come to that.
-func (p *pipe) try(ctx context.Context, f feed, body mem.Buffer, position uint64) (v verdict, sent bool) {
+func (p *pipe) try(ctx context.Context, f feed, body mem.BufferSlice, position uint64) (v verdict, sent bool) {
 	done, pause := p.of.breaker.allow()
 	for done == nil {
 		if !p.wait(ctx, f, pause, position) {

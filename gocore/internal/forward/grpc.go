@@ -35,8 +35,7 @@ func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return nil, fmt.Errorf("cannot send a %T", v)
 	}
-	m.body.Ref()
-	return mem.BufferSlice{m.body}, nil
+	return m.lend(), nil
 }
 
 // Unmarshal copies an answer, which is nearly always empty.

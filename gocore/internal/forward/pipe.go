@@ -184,13 +184,8 @@ func (p *pipe) progress(bytes int) {
 
 // gather makes the next batch. An error comes only where nothing was gathered.
 func (p *pipe) gather(f feed) (b *batch, err error) {
-	b = &batch{body: p.memory.take()}
-	defer func() {
-		p.tellGiven()
-		if len(b.parts) == 0 {
-			p.memory.Put(&b.body)
-		}
-	}()
+	b = &batch{joined: joined{memory: &p.memory}}
+	defer p.tellGiven()
 	for {
 		record, err := p.next(f)
 		if err != nil {
@@ -200,10 +195,10 @@ func (p *pipe) gather(f feed) (b *batch, err error) {
 			return b, nil
 		}
 		switch {
-		case p.limits.fit(len(b.body)+len(record.Body), b.items()+record.Items):
+		case p.limits.fit(b.size+len(record.Body), b.items()+record.Items):
 			b.add(record)
 		case b.empty():
-			b.pieces = split(p.signal, record.Body, p.limits)
+			b.split = split(p.signal, record.Body, p.limits)
 			b.sum, b.last, b.below = record.Tally(), record.Position, record.Position+1
 			return b, nil
 		default:

@@ -74,7 +74,7 @@ func stageOf(t *testing.T, c Config) *rig {
 }
 
 func (r *rig) sendOne(body []byte) verdict {
-	return r.stage.destinations[0].sender.send(&message{context.Background(), otlp.Logs, mem.SliceBuffer(body)})
+	return r.stage.destinations[0].sender.send(&message{context.Background(), otlp.Logs, mem.BufferSlice{mem.SliceBuffer(body)}})
 }
 
 // TestHTTPCodes: what is sent again, and how an answer's text is told.
