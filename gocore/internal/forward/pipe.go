@@ -25,7 +25,7 @@ type pipe struct {
 	kick   chan struct{}   // bounds have changed, or there is another dead writer's journal
 
 	acked  atomic.Uint64 // of the live feed: the destination wants nothing below
-	recent atomic.Int64  // bytes since the cursor was saved, about
+	recent atomic.Int64  // bytes since the journal was told, about
 	old    atomic.Uint64 // live positions below are beyond max_age
 	over   atomic.Bool   // more than max_bytes waited when it was looked at last
 
@@ -172,13 +172,14 @@ func (p *pipe) advance(f feed, below uint64) {
 	p.acked.Store(below)
 }
 
-// saveBytes is after how much a cursor is saved early: what is kept for it is room that others may need.
-const saveBytes = 16 << 20
+// doneBytes is after how much the journal is told early what may go: its files are written over, and what is
+// kept is room that others may need.
+const doneBytes = 4 << 20
 
 func (p *pipe) progress(bytes int) {
-	if p.recent.Add(int64(bytes)) > saveBytes {
+	if p.recent.Add(int64(bytes)) > doneBytes {
 		p.recent.Store(0)
-		poke(p.of.unsaved)
+		poke(p.of.passed)
 	}
 }
 
