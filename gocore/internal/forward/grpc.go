@@ -151,12 +151,17 @@ func ofGRPC(err error) verdict {
 			v.after = min(max(info.GetRetryDelay().AsDuration(), 0), maxAfter)
 		}
 	}
+	v.large = (st.Code() == codes.ResourceExhausted || st.Code() == codes.OutOfRange) && saysLarge(st.Message())
 	switch st.Code() {
-	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
+	case codes.OutOfRange:
+		if !v.large {
+			v.outcome = later
+		}
+	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.Unavailable, codes.DataLoss:
 		v.outcome = later
 	case codes.ResourceExhausted:
 		if told {
-			v.outcome = later
+			v.outcome, v.large = later, false
 		}
 	}
 	return v

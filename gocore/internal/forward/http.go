@@ -124,7 +124,7 @@ func (s *httpSender) encoded(m *message) (mem.BufferSlice, error) {
 
 // judge is what a status means.
 func (s *httpSender) judge(answer *http.Response, body []byte) verdict {
-	v := verdict{outcome: refused, code: strconv.Itoa(answer.StatusCode)}
+	v := verdict{outcome: refused, code: strconv.Itoa(answer.StatusCode), large: answer.StatusCode == http.StatusRequestEntityTooLarge}
 	asJSON := strings.HasPrefix(answer.Header.Get("Content-Type"), typeJSON)
 	switch answer.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
