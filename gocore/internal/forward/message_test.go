@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -40,10 +41,11 @@ func TestShared(t *testing.T) {
 		for range 300 {
 			n := uint64(1 + sizes.IntN(50))
 			if sizes.IntN(3) == 0 {
-				n *= 30 // of 13 bytes each
+				n *= 100 // of 11 bytes each
 			}
 			r.put(otlp.Logs, sequence(id, id+n-1)...)
 			id += n
+			time.Sleep(time.Millisecond) // so that it keeps up, now and then
 		}
 		eventually(t, "all is sent", func() bool { return r.stats("a", otlp.Logs).Sent.Requests == 300 })
 		if got := p.ids(otlp.Logs); !slices.Equal(got, sequence(0, id-1)) {
