@@ -104,18 +104,36 @@ func (p *pipe) leave(f *deadFeed) {
 	f.dead.left()
 }
 
-// idle waits until there may be more. Then what is about to come is waited for as well, so that few
-// requests are sent and not many tiny ones.
+// idle waits until there may be more.
 func (p *pipe) idle(ctx context.Context) bool {
 	select {
 	case <-p.live.Wake():
 	case <-p.kick:
 	case <-p.stop:
-		return true
 	case <-ctx.Done():
 		return false
 	}
-	return p.sleep(ctx, time.Duration(p.of.Batch.FlushInterval))
+	return true
+}
+
+const (
+	// enoughBytes are sent at once: larger requests save nothing, and what has just been appended is in memory.
+	enoughBytes = 1 << 20
+	// lingerStep is how often it is looked whether that much waits.
+	lingerStep = 5 * time.Millisecond
+)
+
+// linger waits for what is about to come, so that few requests are sent and not many tiny ones; false when the
+// pipe has to end.
+func (p *pipe) linger(ctx context.Context) bool {
+	enough := uint64(min(enoughBytes, p.limits.bytes))
+	for left := time.Duration(p.of.Batch.FlushInterval); left > 0; left -= lingerStep {
+		waiting := p.live.Pending().Plus(p.counts.held()).Bytes
+		if waiting >= enough || p.stopping() || !p.sleep(ctx, min(left, lingerStep)) {
+			break
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // sleep is false when the pipe has to end at once. stop cuts it short.
@@ -140,6 +158,9 @@ const readRetry = time.Second
 // pump sends what a feed has at present; false when the pipe has to end.
 func (p *pipe) pump(ctx context.Context, f feed) bool {
 	for ctx.Err() == nil {
+		if f == feed(p.live) && !p.linger(ctx) {
+			return false
+		}
 		b, err := p.gather(f)
 		if err != nil {
 			if !p.reading {
