@@ -15,8 +15,6 @@ from collections.abc import Iterator
 
 import peers
 
-SIGNALS = ("traces", "logs")  # whose items the sink counts
-
 
 @contextlib.contextmanager
 def sink() -> Iterator[tuple[str, dict]]:
@@ -64,7 +62,7 @@ def main() -> None:
     parser.add_argument("--per", type=int, default=100, help="items a request (default 100)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--set", type=json.loads, default={}, help="more of the destination, as JSON")
-    parser.add_argument("--signal", action="append", choices=SIGNALS, help="only this signal")
+    parser.add_argument("--signal", action="append", choices=peers.SIGNALS, help="only this signal")
     args = parser.parse_args()
     os.environ.pop("OTLP_CONFIG", None)
     peers.build()
@@ -74,7 +72,7 @@ def main() -> None:
     print("On a machine that does other things look at the lowest.\n")
     peers.row(["signal", "", "CPU µs/item without", "with", "added", "requests sent"])
     peers.row(["---", "---", "---:", "---:", "---:", "---:"])
-    for signal in args.signal or SIGNALS:
+    for signal in args.signal or peers.SIGNALS:
         rounds = [round_of(signal, load, args.set) for _ in range(args.rounds)]
         for name, of in (("median", statistics.median), ("lowest", min)):
             plain, forwarding, sent = (of(column) for column in zip(*rounds, strict=True))

@@ -8,11 +8,15 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -31,15 +35,33 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// items counts spans or log records: what is in field 2 of field 2 of field 1.
-func items(message []byte, fields ...protowire.Number) (n uint64) {
+// field is one that holds what is to be counted, or the next message on the way to it.
+type field []protowire.Number
+
+// paths lead to the items of a service's requests: spans, data points of gauges, sums, histograms and so on,
+// log records.
+var paths = map[string][]field{
+	"trace": {{1}, {2}, {2}}, "metrics": {{1}, {2}, {2}, {5, 7, 9, 10, 11}, {1}}, "logs": {{1}, {2}, {2}},
+}
+
+// pathOf is a method's, which begins with "/opentelemetry.proto.collector." and the service.
+func pathOf(method string) []field {
+	parts := strings.Split(method, ".")
+	if len(parts) < 4 {
+		return nil
+	}
+	return paths[parts[3]]
+}
+
+// items counts what is at the end of a path.
+func items(message []byte, path []field) (n uint64) {
 	for len(message) > 0 {
 		number, kind, size := protowire.ConsumeTag(message)
 		if size < 0 {
 			return n
 		}
 		message = message[size:]
-		if kind != protowire.BytesType || number != fields[0] {
+		if kind != protowire.BytesType || !slices.Contains(path[0], number) {
 			if size = protowire.ConsumeFieldValue(number, kind, message); size < 0 {
 				return n
 			}
@@ -51,10 +73,10 @@ func items(message []byte, fields ...protowire.Number) (n uint64) {
 			return n
 		}
 		message = message[size:]
-		if len(fields) == 1 {
+		if len(path) == 1 {
 			n++
 		} else {
-			n += items(value, fields[1:]...)
+			n += items(value, path[1:])
 		}
 	}
 	return n
@@ -74,7 +96,12 @@ func main() {
 		if err := stream.RecvMsg(&body); err != nil {
 			return err
 		}
-		taken.Add(items(body, 1, 2, 2))
+		method, _ := grpc.MethodFromServerStream(stream)
+		path := pathOf(method)
+		if path == nil {
+			return status.Error(codes.Unimplemented, method)
+		}
+		taken.Add(items(body, path))
 		requests.Add(1)
 		return stream.SendMsg(nil)
 	}))

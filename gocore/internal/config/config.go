@@ -44,6 +44,12 @@ const (
 	Fsync  = "fsync"  // on the device: survives a loss of power
 )
 
+// What the journal holds in memory for destinations that keep up, of each signal.
+const (
+	maxRecent   = 4 << 20
+	recentShare = 16 // of queue.max_bytes
+)
+
 // Queue bounds what was accepted and is not yet in files.
 type Queue struct {
 	MaxBytes int64 `json:"max_bytes"`
@@ -138,7 +144,7 @@ func (c *Config) validate() []error {
 // Journal is the settings of the journal.
 func (c *Config) Journal() journal.Config {
 	return journal.Config{
-		MaxBytes: c.Queue.MaxBytes, Sync: c.Durability == Fsync, DirMode: c.Files.Directories(), FileMode: c.Files.Permissions(),
+		MaxBytes: c.Queue.MaxBytes, Recent: min(maxRecent, c.Queue.MaxBytes/recentShare), Sync: c.Durability == Fsync, DirMode: c.Files.Directories(), FileMode: c.Files.Permissions(),
 	}
 }
 

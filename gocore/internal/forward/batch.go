@@ -12,15 +12,15 @@ import (
 
 // batch is what is sent at a time.
 //
-//	body   ├── request ──┼── request ──┼ ...      the parts, or
-//	pieces [...] [...] [...]                      of one request that is too large
+//	joined ├── request ──┼── request ──┼ ...      the parts, or
+//	split  [...] [...] [...]                      of one request that is too large
 type batch struct {
-	body   []byte
-	parts  []part
-	pieces [][]byte
-	sum    journal.Tally
-	last   uint64 // position of the last record
-	below  uint64 // when it is delivered, nothing below is wanted
+	joined
+	parts []part
+	split [][]byte
+	sum   journal.Tally
+	last  uint64 // position of the last record
+	below uint64 // when it is delivered, nothing below is wanted
 }
 
 // part is a request of a client in a batch.
@@ -34,8 +34,8 @@ func (b *batch) empty() bool { return b.sum.Requests == 0 }
 func (b *batch) items() int  { return int(b.sum.Items) }
 
 func (b *batch) add(record *journal.Record) {
-	b.body = append(b.body, record.Body...)
-	b.parts = append(b.parts, part{len(b.body), record.Items, record.Position})
+	b.joined.add(record)
+	b.parts = append(b.parts, part{b.size, record.Items, record.Position})
 	b.sum = b.sum.Plus(record.Tally())
 	b.last = record.Position
 }
@@ -46,36 +46,47 @@ type fate uint8
 const (
 	settled fate = iota // delivered, or given up
 	denied              // refused for good; not counted yet
+	large               // likewise, for its size
 	stopped             // it may be sent by the next process
 )
 
 // deliver sends a batch; false when the pipe has to end.
 func (p *pipe) deliver(ctx context.Context, f feed, b *batch) bool {
-	if b.pieces != nil {
+	if b.split != nil {
 		return p.sendPieces(ctx, f, b)
 	}
-	m := p.memory.wrap(b.body)
-	defer m.Free()
-	end, cause := p.persist(ctx, f, m, b.sum, b.last)
-	switch {
-	case end == stopped:
-		return false
-	case end == denied && len(b.parts) == 1:
-		p.giveUp(Refused, b.sum, cause)
-	case end == denied && !p.sendSingly(ctx, f, b):
+	b.end()
+	defer b.pieces.Free()
+	end, cause := p.persist(ctx, f, b.pieces, b.sum, b.last)
+	if end == stopped || end != settled && !p.again(ctx, f, b, end, cause) {
 		return false
 	}
 	p.advance(f, b.below)
-	p.progress(len(b.body))
+	p.progress(b.size)
+	return true
+}
+
+// again sends by less at a time what was refused for good, if that may help.
+func (p *pipe) again(ctx context.Context, f feed, b *batch, end fate, cause error) bool {
+	switch {
+	case len(b.parts) > 1:
+		if end == large {
+			p.lessAtATime(b.size)
+		}
+		return p.sendSingly(ctx, f, b)
+	case end == large:
+		return p.sendHalves(ctx, f, b.pieces.Materialize(), b.sum, b.last, cause)
+	}
+	p.giveUp(Refused, b.sum, cause)
 	return true
 }
 
 // sendSingly sends a refused batch's parts: one that the destination cannot take must not take the others
 // with it.
 func (p *pipe) sendSingly(ctx context.Context, f feed, b *batch) bool {
-	begin := 0
+	all, begin := b.pieces.Materialize(), 0
 	for _, one := range b.parts {
-		body := b.body[begin:one.end]
+		body := all[begin:one.end]
 		begin = one.end
 		if !p.sendAlone(ctx, f, body, journal.Record{Items: one.items, Body: body}.Tally(), one.position) {
 			return false
@@ -87,32 +98,62 @@ func (p *pipe) sendSingly(ctx context.Context, f feed, b *batch) bool {
 
 // sendPieces sends what one request was split into. Only all of it counts as that request.
 func (p *pipe) sendPieces(ctx context.Context, f feed, b *batch) bool {
-	left := b.sum
-	for i, piece := range b.pieces {
-		n := journal.Tally{Items: uint64(Items(p.signal, piece)), Bytes: min(uint64(len(piece)), left.Bytes)}
-		if i == len(b.pieces)-1 {
-			n = left // with the request, and what splitting saved of bytes
-		}
-		left = left.Minus(n)
-		if !p.sendAlone(ctx, f, piece, n, b.last) {
-			return false
-		}
+	if !p.sendEach(ctx, f, b.split, b.sum, b.last) {
+		return false
 	}
 	p.advance(f, b.below)
 	p.progress(int(b.sum.Bytes))
 	return true
 }
 
+// sendEach sends the pieces that so much was split into.
+func (p *pipe) sendEach(ctx context.Context, f feed, pieces [][]byte, sum journal.Tally, position uint64) bool {
+	left := sum
+	for i, piece := range pieces {
+		n := journal.Tally{Items: uint64(Items(p.signal, piece)), Bytes: min(uint64(len(piece)), left.Bytes)}
+		if i == len(pieces)-1 {
+			n = left // with the request, and what splitting saved of bytes
+		}
+		left = left.Minus(n)
+		if !p.sendAlone(ctx, f, piece, n, position) {
+			return false
+		}
+	}
+	return true
+}
+
 func (p *pipe) sendAlone(ctx context.Context, f feed, body []byte, n journal.Tally, position uint64) bool {
-	end, cause := p.persist(ctx, f, mem.SliceBuffer(slices.Clone(body)), n, position)
-	if end == denied {
+	end, cause := p.persist(ctx, f, mem.BufferSlice{mem.SliceBuffer(slices.Clone(body))}, n, position)
+	switch end {
+	case denied:
 		p.giveUp(Refused, n, cause)
+	case large:
+		return p.sendHalves(ctx, f, body, n, position, cause)
 	}
 	return end != stopped
 }
 
+// sendHalves sends what is too large for the destination in smaller pieces, down to single items.
+func (p *pipe) sendHalves(ctx context.Context, f feed, body []byte, n journal.Tally, position uint64, cause error) bool {
+	halves := split(p.signal, body, limits{bytes: len(body) / 2})
+	if len(halves) == 1 {
+		p.giveUp(Refused, n, cause)
+		return true
+	}
+	p.lessAtATime(len(body))
+	return p.sendEach(ctx, f, halves, n, position)
+}
+
+// lessAtATime makes batches smaller from now on, since one of so many bytes was too large.
+func (p *pipe) lessAtATime(bytes int) {
+	if half := max(bytes/2, minBatchBytes); half < p.limits.bytes {
+		p.log.Warn("a destination takes less at a time than batch.max_bytes", "refused_bytes", bytes, "max_bytes", half)
+		p.limits.bytes = half
+	}
+}
+
 // persist sends a request until it is settled. The position is that of the newest data in it.
-func (p *pipe) persist(ctx context.Context, f feed, body mem.Buffer, n journal.Tally, position uint64) (fate, error) {
+func (p *pipe) persist(ctx context.Context, f feed, body mem.BufferSlice, n journal.Tally, position uint64) (fate, error) {
 	next, began := p.of.backoff(), p.of.now()
 	for {
 		if why, given := p.exceeds(f, position, p.counts.held()); given {
@@ -128,6 +169,8 @@ func (p *pipe) persist(ctx context.Context, f feed, body mem.Buffer, n journal.T
 		case v.outcome == delivered:
 			p.counts.delivered(n)
 			return settled, nil
+		case v.outcome == refused && v.large:
+			return large, v.err
 		case v.outcome == refused:
 			return denied, v.err
 		}
@@ -146,7 +189,7 @@ func (p *pipe) persist(ctx context.Context, f feed, body mem.Buffer, n journal.T
 }
 
 // try sends once, as soon as the breaker lets it; sent is false when it did not come to that.
-func (p *pipe) try(ctx context.Context, f feed, body mem.Buffer, position uint64) (v verdict, sent bool) {
+func (p *pipe) try(ctx context.Context, f feed, body mem.BufferSlice, position uint64) (v verdict, sent bool) {
 	done, pause := p.of.breaker.allow()
 	for done == nil {
 		if !p.wait(ctx, f, pause, position) {

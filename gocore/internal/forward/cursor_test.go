@@ -62,7 +62,7 @@ func TestCursors(t *testing.T) {
 	}
 }
 
-// TestSavingFails: it is told once, and its end once; nothing is let go meanwhile.
+// TestSavingFails: it is told once, and its end once.
 func TestSavingFails(t *testing.T) {
 	p := newPeer(t)
 	disk := memfs.New()

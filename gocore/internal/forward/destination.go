@@ -20,7 +20,7 @@ type destination struct {
 	breaker *breaker
 	pipes   []*pipe
 	queue   int64 // sending_queue.max_bytes
-	unsaved chan<- struct{}
+	passed  chan<- struct{}
 
 	// Of the stage's goroutine.
 	marks  marks

@@ -35,8 +35,7 @@ func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return nil, fmt.Errorf("cannot send a %T", v)
 	}
-	m.body.Ref()
-	return mem.BufferSlice{m.body}, nil
+	return m.lend(), nil
 }
 
 // Unmarshal copies an answer, which is nearly always empty.
@@ -153,12 +152,17 @@ func ofGRPC(err error) verdict {
 			v.after = min(max(info.GetRetryDelay().AsDuration(), 0), maxAfter)
 		}
 	}
+	v.large = (st.Code() == codes.ResourceExhausted || st.Code() == codes.OutOfRange) && saysLarge(st.Message())
 	switch st.Code() {
-	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
+	case codes.OutOfRange:
+		if !v.large {
+			v.outcome = later
+		}
+	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.Unavailable, codes.DataLoss:
 		v.outcome = later
 	case codes.ResourceExhausted:
 		if told {
-			v.outcome = later
+			v.outcome, v.large = later, false
 		}
 	}
 	return v

@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs"
@@ -81,40 +81,50 @@ func (s *httpSender) request(ctx context.Context, m *message) (*http.Request, er
 	if err != nil {
 		return nil, err
 	}
-	body, kind := m.body.ReadOnlyData(), typeProtobuf
-	if s.json {
-		kind = typeJSON
-		if body, err = otlpjson.FromProto(nil, m.signal, body); err != nil {
-			return nil, err
-		}
-	}
-	if s.compress != nil {
-		request.Header.Set("Content-Encoding", s.compress.name)
-		if body, err = s.compress.compress(body); err != nil {
-			return nil, err
-		}
+	body, err := s.encoded(m)
+	if err != nil {
+		return nil, err
 	}
 	for _, h := range s.headers {
 		request.Header.Set(h.name, h.value())
 	}
-	request.Header.Set("Content-Type", kind)
-	request.Header.Set("User-Agent", "otlp-arrow/"+obs.Version)
-	request.ContentLength = int64(len(body))
-	request.GetBody = func() (io.ReadCloser, error) {
-		if s.json || s.compress != nil {
-			return io.NopCloser(bytes.NewReader(body)), nil
-		}
-		return newHeld(m.body), nil
+	kind := typeProtobuf
+	if s.json {
+		kind = typeJSON
 	}
-	if len(body) > 0 {
+	request.Header.Set("Content-Type", kind)
+	if s.compress != nil {
+		request.Header.Set("Content-Encoding", s.compress.name)
+	}
+	request.Header.Set("User-Agent", "otlp-arrow/"+obs.Version)
+	request.ContentLength = int64(body.Len())
+	request.GetBody = func() (io.ReadCloser, error) { return newHeld(body), nil }
+	if request.ContentLength > 0 {
 		request.Body, _ = request.GetBody() // does not fail
 	}
 	return request, nil
 }
 
+// encoded is a message as it is sent.
+func (s *httpSender) encoded(m *message) (mem.BufferSlice, error) {
+	if !s.json && s.compress == nil {
+		return m.body, nil
+	}
+	flat := m.flat()
+	defer flat.Free()
+	body, err := flat.ReadOnlyData(), error(nil)
+	if s.json {
+		body, err = otlpjson.FromProto(nil, m.signal, body)
+	}
+	if err == nil && s.compress != nil {
+		body, err = s.compress.compress(body)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(body)}, err
+}
+
 // judge is what a status means.
 func (s *httpSender) judge(answer *http.Response, body []byte) verdict {
-	v := verdict{outcome: refused, code: strconv.Itoa(answer.StatusCode)}
+	v := verdict{outcome: refused, code: strconv.Itoa(answer.StatusCode), large: answer.StatusCode == http.StatusRequestEntityTooLarge}
 	asJSON := strings.HasPrefix(answer.Header.Get("Content-Type"), typeJSON)
 	switch answer.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -165,11 +165,15 @@ func (p *peer) take(stream grpc.ServerStream, s otlp.Signal, body []byte) error 
 			return err
 		}
 	}
+	return stream.SendMsg(p.keep(s, body))
+}
+
+// keep notes what is in a request, and gives the reply.
+func (p *peer) keep(s otlp.Signal, body []byte) []byte {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.got[s] = append(p.got[s], idsOf(s, body)...)
-	reply := p.reply
-	p.mu.Unlock()
-	return stream.SendMsg(reply)
+	return p.reply
 }
 
 func (p *peer) respond(answer func(s otlp.Signal, body []byte) error) {
@@ -232,7 +236,7 @@ func newRig(t testing.TB, root, writer string, all ...Config) *rig {
 	o := Options{Disk: fsys.OS{}, Root: root, Writer: writer, Mode: 0o600, Log: log, Now: time.Now}
 	r.stage, err = New(o, "forwarding", all, rigQueue)
 	noError(t, err)
-	r.journal, err = journal.Create(fsys.OS{}, filepath.Join(root, writer), journal.Config{MaxBytes: rigQueue, SegmentBytes: 64 << 10}, log)
+	r.journal, err = journal.Create(fsys.OS{}, filepath.Join(root, writer), journal.Config{MaxBytes: rigQueue, SegmentBytes: 64 << 10, Recent: 100_000}, log)
 	noError(t, err)
 	t.Cleanup(func() { _ = r.journal.Close() })
 	t.Cleanup(func() { r.stage.Shutdown(expired()) })
@@ -255,7 +259,12 @@ func expired() context.Context {
 // put appends a request of a signal as ingest does, and releases it as files do.
 func (r *rig) put(s otlp.Signal, ids ...uint64) {
 	r.t.Helper()
-	_, err := r.journal.Append(s, len(ids), request(s, ids...))
+	r.putBody(s, len(ids), request(s, ids...))
+}
+
+func (r *rig) putBody(s otlp.Signal, items int, body []byte) {
+	r.t.Helper()
+	_, err := r.journal.Append(s, items, body)
 	noError(r.t, err)
 	r.journal.Release(r.journal.Next())
 }

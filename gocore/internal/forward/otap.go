@@ -69,7 +69,9 @@ func (s *otapSender) sendArrow(lane *otapLane, m *message) verdict {
 			return v
 		}
 	}
-	batches, lost, err := lane.producer.Produce(m.body.ReadOnlyData())
+	body := m.flat()
+	defer body.Free()
+	batches, lost, err := lane.producer.Produce(body.ReadOnlyData())
 	if err != nil {
 		return verdict{outcome: refused, code: codes.InvalidArgument.String(), err: err}
 	}

@@ -57,7 +57,7 @@ func (s *otapStream) sendAll(batches []otap.Batch) (worst verdict, err error) {
 	waiting := map[int64]bool{}
 	for _, b := range batches {
 		waiting[b.ID] = true
-		err := s.SendMsg(&message{body: mem.SliceBuffer(b.Message)})
+		err := s.SendMsg(&message{body: mem.BufferSlice{mem.SliceBuffer(b.Message)}})
 		if err != nil && !errors.Is(err, io.EOF) { // which means: the answer tells why
 			return verdict{}, err
 		}

@@ -157,7 +157,7 @@ func newArrowSender(t *testing.T, p *arrowPeer, now func() time.Time) *otapSende
 
 func sampleMessage(s otlp.Signal, seed int64) *message {
 	body := sample.New(seed, 1_700_000_000_000_000_000).Body(s.String(), 100)
-	return &message{context.Background(), s, mem.SliceBuffer(body)}
+	return &message{context.Background(), s, mem.BufferSlice{mem.SliceBuffer(body)}}
 }
 
 // TestOTAP: all signals, message after message, on one stream each.
@@ -249,7 +249,7 @@ func TestOTAPHangs(t *testing.T) {
 func TestOTAPBadBody(t *testing.T) {
 	p := newArrowPeer(t)
 	s := newArrowSender(t, p, time.Now)
-	bad := &message{context.Background(), otlp.Traces, mem.SliceBuffer([]byte{0x0a, 0x05, 1})}
+	bad := &message{context.Background(), otlp.Traces, mem.BufferSlice{mem.SliceBuffer([]byte{0x0a, 0x05, 1})}}
 	if v := s.send(bad); v.outcome != refused || v.err == nil {
 		t.Errorf("%+v", v)
 	}

@@ -25,7 +25,7 @@ type pipe struct {
 	kick   chan struct{}   // bounds have changed, or there is another dead writer's journal
 
 	acked  atomic.Uint64 // of the live feed: the destination wants nothing below
-	recent atomic.Int64  // bytes since the cursor was saved, about
+	recent atomic.Int64  // bytes since the journal was told, about
 	old    atomic.Uint64 // live positions below are beyond max_age
 	over   atomic.Bool   // more than max_bytes waited when it was looked at last
 
@@ -104,18 +104,36 @@ func (p *pipe) leave(f *deadFeed) {
 	f.dead.left()
 }
 
-// idle waits until there may be more. Then what is about to come is waited for as well, so that few
-// requests are sent and not many tiny ones.
+// idle waits until there may be more.
 func (p *pipe) idle(ctx context.Context) bool {
 	select {
 	case <-p.live.Wake():
 	case <-p.kick:
 	case <-p.stop:
-		return true
 	case <-ctx.Done():
 		return false
 	}
-	return p.sleep(ctx, time.Duration(p.of.Batch.FlushInterval))
+	return true
+}
+
+const (
+	// enoughBytes are sent at once: larger requests save nothing, and what has just been appended is in memory.
+	enoughBytes = 1 << 20
+	// lingerStep is how often it is looked whether that much waits.
+	lingerStep = 5 * time.Millisecond
+)
+
+// linger waits for what is about to come, so that few requests are sent and not many tiny ones; false when the
+// pipe has to end.
+func (p *pipe) linger(ctx context.Context) bool {
+	enough := uint64(min(enoughBytes, p.limits.bytes))
+	for left := time.Duration(p.of.Batch.FlushInterval); left > 0; left -= lingerStep {
+		waiting := p.live.Pending().Plus(p.counts.held()).Bytes
+		if waiting >= enough || p.stopping() || !p.sleep(ctx, min(left, lingerStep)) {
+			break
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // sleep is false when the pipe has to end at once. stop cuts it short.
@@ -140,6 +158,9 @@ const readRetry = time.Second
 // pump sends what a feed has at present; false when the pipe has to end.
 func (p *pipe) pump(ctx context.Context, f feed) bool {
 	for ctx.Err() == nil {
+		if f == feed(p.live) && !p.linger(ctx) {
+			return false
+		}
 		b, err := p.gather(f)
 		if err != nil {
 			if !p.reading {
@@ -172,25 +193,21 @@ func (p *pipe) advance(f feed, below uint64) {
 	p.acked.Store(below)
 }
 
-// saveBytes is after how much a cursor is saved early: what is kept for it is room that others may need.
-const saveBytes = 16 << 20
+// doneBytes is after how much the journal is told early what may go: its files are written over, and what is
+// kept is room that others may need.
+const doneBytes = 4 << 20
 
 func (p *pipe) progress(bytes int) {
-	if p.recent.Add(int64(bytes)) > saveBytes {
+	if p.recent.Add(int64(bytes)) > doneBytes {
 		p.recent.Store(0)
-		poke(p.of.unsaved)
+		poke(p.of.passed)
 	}
 }
 
 // gather makes the next batch. An error comes only where nothing was gathered.
 func (p *pipe) gather(f feed) (b *batch, err error) {
-	b = &batch{body: p.memory.take()}
-	defer func() {
-		p.tellGiven()
-		if len(b.parts) == 0 {
-			p.memory.Put(&b.body)
-		}
-	}()
+	b = &batch{joined: joined{memory: &p.memory}}
+	defer p.tellGiven()
 	for {
 		record, err := p.next(f)
 		if err != nil {
@@ -200,10 +217,10 @@ func (p *pipe) gather(f feed) (b *batch, err error) {
 			return b, nil
 		}
 		switch {
-		case p.limits.fit(len(b.body)+len(record.Body), b.items()+record.Items):
+		case p.limits.fit(b.size+len(record.Body), b.items()+record.Items):
 			b.add(record)
 		case b.empty():
-			b.pieces = split(p.signal, record.Body, p.limits)
+			b.split = split(p.signal, record.Body, p.limits)
 			b.sum, b.last, b.below = record.Tally(), record.Position, record.Position+1
 			return b, nil
 		default:

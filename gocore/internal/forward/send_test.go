@@ -28,6 +28,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/journal"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure/securetest"
@@ -41,6 +42,10 @@ func TestGRPCCodes(t *testing.T) {
 		want := refused
 		if slices.Contains(again, code) {
 			want = later
+		}
+		large := code == codes.ResourceExhausted || code == codes.OutOfRange
+		if got := ofGRPC(status.Error(code, "Received message larger than max (5 vs. 4)")); got.large != large || large && got.outcome != refused {
+			t.Errorf("%v for the size: %+v", code, got)
 		}
 		if got := ofGRPC(status.Error(code, "x")); got.outcome != want || got.after != 0 {
 			t.Errorf("%v: %+v", code, got)
@@ -74,7 +79,7 @@ func stageOf(t *testing.T, c Config) *rig {
 }
 
 func (r *rig) sendOne(body []byte) verdict {
-	return r.stage.destinations[0].sender.send(&message{context.Background(), otlp.Logs, mem.SliceBuffer(body)})
+	return r.stage.destinations[0].sender.send(&message{context.Background(), otlp.Logs, mem.BufferSlice{mem.SliceBuffer(body)}})
 }
 
 // TestHTTPCodes: what is sent again, and how an answer's text is told.
@@ -232,6 +237,68 @@ func TestRefusedSingly(t *testing.T) {
 	}
 	if slices.Max(p.sizes) > 1024 {
 		t.Errorf("a request has %d bytes", slices.Max(p.sizes))
+	}
+}
+
+// overHTTP is a destination that is tried again at once, and whose logs get to a peer over HTTP.
+func overHTTP(t *testing.T, p *peer) Config {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = p.answer(otlp.Logs, body)
+		}
+		switch status.Code(err) {
+		case codes.OK:
+			p.keep(otlp.Logs, body)
+		case codes.ResourceExhausted:
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		default:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(server.Close)
+	c := quick("a", p)
+	c.Protocol, c.Endpoint, c.TLS.Insecure = OTLPHTTP, server.URL, false
+	return c
+}
+
+// TestTooLarge: what is refused for its size is sent in smaller pieces, and less is sent at a time from then
+// on. An item that is too large alone is given up.
+func TestTooLarge(t *testing.T) {
+	const most = 3000
+	p := newPeer(t, grpc.MaxRecvMsgSize(most))
+	p.respond(func(_ otlp.Signal, body []byte) error {
+		if len(body) > most { // over HTTP
+			return status.Error(codes.ResourceExhausted, "")
+		}
+		return nil
+	})
+	before := 0
+	for _, c := range []Config{quick("a", p), overHTTP(t, p)} {
+		c.Batch.FlushInterval = Duration(50 * time.Millisecond)
+		r := newRig(t, t.TempDir(), "w1", c).start()
+		var want []uint64
+		for id := uint64(0); id < 200; id += 20 { // joined they are too large
+			r.put(otlp.Logs, sequence(id, id+19)...)
+			want = append(want, sequence(id, id+19)...)
+		}
+		eventually(t, "they are sent", func() bool { return r.stats(c.Name, otlp.Logs).Sent.Requests == 10 })
+		r.put(otlp.Logs, sequence(1000, 1999)...) // alone
+		r.putBody(otlp.Logs, 1, wire.AppendBytes(nil, 1, wire.AppendBytes(nil, 2, wire.AppendBytes(nil, 2, make([]byte, 2*most)))))
+		r.put(otlp.Logs, 7)
+		want = append(append(want, sequence(1000, 1999)...), 7)
+		eventually(t, "all is settled", func() bool { return r.stats(c.Name, otlp.Logs).Sent.Requests == 12 })
+		if got := p.ids(otlp.Logs)[before:]; !slices.Equal(got, want) {
+			t.Errorf("%s: %d of %d came: %v", c.Name, len(got), len(want), got)
+		}
+		before += len(want)
+		if s := r.stats(c.Name, otlp.Logs); s.GivenUp[Refused] != (journal.Tally{Requests: 1, Items: 1, Bytes: 2*most + 9}) || s.Sent.Items != uint64(len(want)) {
+			t.Errorf("%s: %+v", c.Name, s)
+		}
+		if text := r.log.String(); !strings.Contains(text, "takes less at a time") {
+			t.Errorf("not told: %s", text)
+		}
 	}
 }
 

@@ -31,12 +31,12 @@ type Stage struct {
 	destinations []*destination
 	store        Store
 
-	unsaved chan struct{}
-	stop    chan struct{}
-	cancel  context.CancelFunc // nil before Start
-	pipes   sync.WaitGroup
-	ticker  sync.WaitGroup
-	ending  sync.Once
+	passed chan struct{} // there may be something to let go
+	stop   chan struct{}
+	cancel context.CancelFunc // nil before Start
+	pipes  sync.WaitGroup
+	ticker sync.WaitGroup
+	ending sync.Once
 
 	mu   sync.Mutex // guards dead
 	dead []*Dead
@@ -44,14 +44,14 @@ type Stage struct {
 
 // New opens what the destinations need; nothing is sent before Start.
 func New(o Options, key string, all []Config, queueBytes int64) (*Stage, error) {
-	s := &Stage{Options: o, unsaved: make(chan struct{}, 1), stop: make(chan struct{})}
+	s := &Stage{Options: o, passed: make(chan struct{}, 1), stop: make(chan struct{})}
 	for i, c := range all {
 		d, err := newDestination(c, fmt.Sprintf("%s[%d]", key, i), &s.Options, queueBytes)
 		if err != nil {
 			s.closeSenders()
 			return nil, err
 		}
-		d.unsaved = s.unsaved
+		d.passed = s.passed
 		for _, p := range d.pipes {
 			p.stop = s.stop
 		}
@@ -141,9 +141,21 @@ func (s *Stage) keep(ctx context.Context) {
 			return
 		case <-ticker.C:
 			s.look()
-		case <-s.unsaved:
+			s.saveAll()
+		case <-s.passed:
 		}
-		s.saveAll()
+		s.letGo()
+	}
+}
+
+// letGo tells the store what no destination wants any more. A cursor that is not saved yet does no harm: the
+// next process finds nothing there.
+func (s *Stage) letGo() {
+	for _, d := range s.destinations {
+		for _, p := range d.pipes {
+			p.recent.Store(0)
+			p.live.Done(p.acked.Load())
+		}
 	}
 }
 
@@ -191,7 +203,7 @@ func (s *Stage) saveAll() {
 	}
 }
 
-// save saves a destination's cursor, and then lets go what is below it.
+// save saves a destination's cursor, if it has changed.
 func (s *Stage) save(d *destination) error {
 	c := cursor{}
 	for _, p := range d.pipes {
@@ -203,10 +215,6 @@ func (s *Stage) save(d *destination) error {
 		}
 	}
 	d.saved = c
-	for _, p := range d.pipes {
-		p.recent.Store(0)
-		p.live.Done(c[p.signal.String()])
-	}
 	return nil
 }
 
@@ -251,6 +259,7 @@ func (s *Stage) Shutdown(ctx context.Context) {
 			s.cancel()
 			s.ticker.Wait()
 			s.saveAll()
+			s.letGo()
 			s.settle()
 		}
 		s.closeSenders()

@@ -44,6 +44,42 @@ func TestForwards(t *testing.T) {
 	}
 }
 
+// TestLingers: little is not sent before flush_interval is over, also while requests come and go, but at once
+// when much waits, and at the end.
+func TestLingers(t *testing.T) {
+	p := newPeer(t)
+	c := quick("a", p)
+	c.Batch.MaxBytes, c.Batch.FlushInterval = 64<<10, Duration(time.Hour)
+	r := newRig(t, t.TempDir(), "w1", c).start()
+	id := uint64(0)
+	put := func(n uint64) {
+		r.put(otlp.Logs, sequence(id, id+n-1)...)
+		id += n
+	}
+	for round := range 2 {
+		for range 5 {
+			put(1)
+		}
+		put(2000)
+		if round == 0 && len(p.ids(otlp.Logs)) > 0 {
+			t.Fatal("little was sent")
+		}
+		put(2000) // together with the one before they do not fit, so that some stays
+		put(2000)
+		eventually(t, "much is sent", func() bool { return len(p.ids(otlp.Logs)) > 2000*(2*round+1) })
+	}
+	before := len(p.ids(otlp.Logs))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r.stage.Shutdown(ctx)
+	if got := p.ids(otlp.Logs); !slices.Equal(got, sequence(0, id-1)) || before == len(got) {
+		t.Errorf("%d of %d came, %d before the end", len(got), id, before)
+	}
+	if slices.Min(p.sizes) < 2000*11 {
+		t.Errorf("a request has %d bytes", slices.Min(p.sizes))
+	}
+}
+
 // TestDownThenUp: a destination that was away gets everything, in order, and another is not held up.
 func TestDownThenUp(t *testing.T) {
 	down, up := newPeer(t), newPeer(t)

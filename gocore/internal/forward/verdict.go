@@ -1,6 +1,8 @@
 package forward
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
@@ -23,6 +25,7 @@ type verdict struct {
 	err   error         // why not delivered
 	after time.Duration // when the destination wants it again, 0: it did not say
 	hung  bool          // nothing came within the timeout
+	large bool          // refused for its size: less at a time may be taken
 
 	rejected uint64 // items of a delivered request that the destination did not take
 	message  string // its word on them, or its advice
@@ -55,6 +58,15 @@ func response(body []byte, v *verdict) {
 			}
 		}
 	}
+}
+
+// overSize are how receivers say that a message is larger than they take: gRPC's for Go, C++, Java, .NET and
+// Rust, and our own. Codes do not tell, since RESOURCE_EXHAUSTED is also a quota's.
+var overSize = []string{"larger than max", "more than max", "exceeds maximum", "exceeds the maximum", "too large"}
+
+func saysLarge(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(overSize, func(part string) bool { return strings.Contains(text, part) })
 }
 
 // shorten bounds what others want told in our log.

@@ -154,6 +154,17 @@ func (j *Journal) beginLocked(need int64) error {
 // writeLocked puts a record at the end of a segment, from its first byte to its last: so the mark
 // is there only if all is. It is one write where copying is cheaper than more of them.
 func (j *Journal) writeLocked(s *segment, head recordHead, body []byte) error {
+	size := recordSize(head.length)
+	if m := j.spaceLocked(head.signal, size); m != nil {
+		b := m.buf[m.used:][:size]
+		compose(b, head, s.salt, body)
+		if _, err := s.file.WriteAt(b, s.end); err != nil {
+			m.Release()
+			return err
+		}
+		j.rememberLocked(s, head, m)
+		return nil
+	}
 	copied := body
 	if len(body) > scratchBytes {
 		copied = nil
@@ -164,9 +175,7 @@ func (j *Journal) writeLocked(s *segment, head recordHead, body []byte) error {
 		j.scratch = make([]byte, max(need, min(2*need, int(recordSize(scratchBytes)))))
 	}
 	b := j.scratch[:need]
-	head.put(b, s.salt)
-	copy(b[recordHeader:], copied)
-	putMark(b[begin:], s.salt)
+	compose(b, head, s.salt, copied)
 	if len(copied) == len(body) {
 		_, err := s.file.WriteAt(b, s.end)
 		return err
@@ -179,6 +188,13 @@ func (j *Journal) writeLocked(s *segment, head recordHead, body []byte) error {
 		at += int64(len(part))
 	}
 	return nil
+}
+
+// compose makes a record in b, with or without its body.
+func compose(b []byte, head recordHead, salt uint64, body []byte) {
+	head.put(b, salt)
+	copy(b[recordHeader:], body)
+	putMark(b[recordHeader+len(body):], salt)
 }
 
 // grownLocked counts what a segment takes; of a write that failed all may be there.

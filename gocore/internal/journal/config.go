@@ -12,6 +12,8 @@ type Config struct {
 	// SegmentBytes is where a segment ends. What is released goes by whole segments, so it is
 	// an eighth of MaxBytes, within 64 KiB and 16 MiB. A larger record has one of its own.
 	SegmentBytes int64
+	// Recent is how much of each signal is in memory as well, for Tails that keep up; 0: nothing.
+	Recent int64
 	// Sync makes Wait wait for the device.
 	Sync bool
 	// DirMode and FileMode are the permissions of what is made, whatever the umask. 0700, 0600.

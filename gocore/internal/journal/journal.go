@@ -43,6 +43,8 @@ type Journal struct {
 	reaping sync.Mutex // one remover at a time, taken before mu; guards removal
 	removal trouble
 
+	pools [memorySizes]sync.Pool // of *Memory
+
 	mu       sync.Mutex // guards what follows
 	lock     io.Closer  // nil once it was given back
 	closed   bool
@@ -53,6 +55,8 @@ type Journal struct {
 	kept     []*segment // released, older than segments, wanted by tails
 	tails    []*Tail
 	totals   [otlp.Count]Tally
+	followed [otlp.Count]bool // by Tails
+	recent   [otlp.Count]recent
 	spare    int64  // bytes on disk that hold nothing: spares, kept segments, and what a segment has not reached yet
 	released uint64 // all below may go
 	lost     uint64 // the last position that a failed sync took

@@ -12,8 +12,9 @@ import (
 type Record struct {
 	Position uint64
 	Signal   otlp.Signal
-	Body     []byte // good until the next call
-	Items    int    // what is in it, if a Tail gives it
+	Body     []byte  // good until the next call
+	Items    int     // what is in it, if a Tail gives it
+	Memory   *Memory // who holds it has the body for longer; nil: nobody can
 }
 
 // Damage is a part of a journal that no record could be read from.

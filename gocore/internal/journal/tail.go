@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
@@ -40,8 +41,12 @@ type Tail struct {
 	signal otlp.Signal
 	count  func(body []byte) int
 	wake   chan struct{}
-	done   uint64 // guarded by Journal.mu
-	read   Tally  // likewise: all that was read or lost so far
+
+	done    uint64 // guarded by Journal.mu
+	grasped uint64 // likewise: of the signal's records so many need not be in memory for it
+
+	mu   sync.Mutex // taken after Journal.mu; guards read
+	read Tally      // all that was read or lost so far
 
 	at    uint64
 	salt  uint64 // of the segment that is read, 0 for none
@@ -50,6 +55,11 @@ type Tail struct {
 	file  fsys.File
 	scan  *scanner
 	lost  Tally
+
+	behind tail    // where the record ends that came from memory last
+	hand   []entry // held, from turn on
+	turn   int
+	held   *Memory // of the record that was given last
 }
 
 // Tail makes a reader of all records of a signal from the first on; count tells the items of a body,
@@ -59,6 +69,7 @@ func (j *Journal) Tail(signal otlp.Signal, count func(body []byte) int) *Tail {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.tails = append(j.tails, t)
+	j.followed[signal] = true
 	return t
 }
 
@@ -72,7 +83,7 @@ func (t *Tail) At() uint64 { return t.at }
 func (t *Tail) Pending() Tally {
 	t.j.mu.Lock()
 	defer t.j.mu.Unlock()
-	return t.j.totals[t.signal].Minus(t.read)
+	return t.j.totals[t.signal].Minus(t.soFar())
 }
 
 // Lost is what was given up since the last call, because its room was needed or it could not be read.
@@ -91,11 +102,18 @@ func (t *Tail) Done(below uint64) {
 }
 
 // Close closes its file. What it is not Done with stays wanted: by the next process.
-func (t *Tail) Close() { t.shut() }
+func (t *Tail) Close() {
+	t.drop()
+	t.shut()
+}
 
 // Next is the next record, good until the next call, or io.EOF when there is none at present.
 func (t *Tail) Next() (Record, error) {
+	t.letGo()
 	for {
+		if record, ok := t.taken(); ok {
+			return record, nil
+		}
 		if t.scan != nil {
 			record, err := t.scan.next(t.last)
 			if err == nil {
@@ -118,9 +136,21 @@ func (t *Tail) Next() (Record, error) {
 
 func (t *Tail) took(record Record) {
 	t.last, t.at = record.Position, record.Position+1
-	t.j.mu.Lock()
-	defer t.j.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.read = t.read.Plus(record.Tally())
+}
+
+func (t *Tail) soFar() Tally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.read
+}
+
+func (t *Tail) skipTo(read Tally) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.read = read
 }
 
 // advance goes where the next record may be, and tells whether there may be one.
@@ -135,12 +165,13 @@ func (t *Tail) advance() (bool, error) {
 		return true, nil
 	}
 	if err != nil {
-		t.salt, t.first = 0, s.first-1 // this one again
+		t.first = s.first - 1 // this one again
+		t.shut()
 		return false, &fault.Error{Kind: fault.IO, Op: "read the journal", Field: s.path, Err: err}
 	}
 	t.file = file
 	t.scan = &scanner{
-		window: window{file: file, size: s.end}, name: s.path, salt: s.salt, offset: headerSize, end: s.end,
+		window: window{file: file, size: s.end}, name: s.path, salt: s.salt, offset: s.begin, end: s.end,
 		skip: func(h recordHead) bool { return h.signal != t.signal }, report: t.damaged,
 	}
 	return true, nil
@@ -154,7 +185,7 @@ func (t *Tail) damaged(d Damage) {
 type sight struct {
 	path        string
 	salt, first uint64
-	end         int64
+	begin, end  int64 // of what is still to be read
 }
 
 // look gives the next segment to be opened, or tells whether the one that is open has more.
@@ -162,11 +193,15 @@ func (t *Tail) look() (*sight, bool) {
 	j := t.j
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if t.scan == nil && t.soFar().Requests == j.totals[t.signal].Requests {
+		t.settleLocked()
+		return nil, false
+	}
 	if s := j.bySaltLocked(t.salt); s != nil {
-		if t.scan == nil {
+		switch end := j.durableLocked(s); {
+		case t.scan == nil && end > t.beginning(s):
 			return t.openLocked(s), true
-		}
-		if end := j.durableLocked(s); end > t.scan.end {
+		case t.scan != nil && end > t.scan.end:
 			t.scan.end, t.scan.size = end, end
 			return nil, true
 		}
@@ -189,31 +224,40 @@ func (t *Tail) look() (*sight, bool) {
 func (t *Tail) openLocked(s *segment) *sight {
 	t.missLocked(s.before[t.signal])
 	t.salt, t.first = s.salt, s.first
-	return &sight{path: s.path, salt: s.salt, first: s.first, end: t.j.durableLocked(s)}
+	return &sight{path: s.path, salt: s.salt, first: s.first, begin: t.beginning(s), end: t.j.durableLocked(s)}
+}
+
+// beginning is where a segment's file is to be read from.
+func (t *Tail) beginning(s *segment) int64 {
+	if t.behind.salt == s.salt {
+		return t.behind.end
+	}
+	return headerSize
 }
 
 // finishLocked leaves a segment that was read to its end. What a failed sync took was never acknowledged.
 func (t *Tail) finishLocked(s *segment) {
 	after := s.before[t.signal].Plus(s.tally[t.signal])
 	if s.failed != nil {
-		t.read = after
+		t.skipTo(after)
 	}
 	t.missLocked(after)
 }
 
 // missLocked notes that all up to here will not come any more.
 func (t *Tail) missLocked(upTo Tally) {
-	if gap := upTo.Minus(t.read); gap.Requests > 0 {
+	read := t.soFar()
+	if gap := upTo.Minus(read); gap.Requests > 0 {
 		t.lost = t.lost.Plus(gap)
 	}
-	if upTo.Requests >= t.read.Requests {
-		t.read = upTo
+	if upTo.Requests >= read.Requests {
+		t.skipTo(upTo)
 	}
 }
 
 // settleLocked notes that nothing of the signal is below the end, if that is so.
 func (t *Tail) settleLocked() {
-	if t.read.Requests == t.j.totals[t.signal].Requests {
+	if t.soFar().Requests == t.j.totals[t.signal].Requests {
 		t.at = t.j.next.Load()
 	}
 }

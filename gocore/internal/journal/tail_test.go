@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
@@ -56,8 +57,19 @@ func small(sync bool) Config {
 	return Config{MaxBytes: 1 << 20, SegmentBytes: minSegmentBytes, Sync: sync}
 }
 
-func TestTailFollows(t *testing.T) {
-	j := create(t, memfs.New(), small(false))
+// smalls are small, with and without what is in memory.
+func smalls(t *testing.T, sync bool, test func(t *testing.T, c Config)) {
+	for _, recent := range []int64{0, 25_000, 1 << 20} {
+		c := small(sync)
+		c.Recent = recent
+		t.Run(fmt.Sprintf("sync=%v/recent=%d", sync, recent), func(t *testing.T) { test(t, c) })
+	}
+}
+
+func TestTailFollows(t *testing.T) { smalls(t, false, testTailFollows) }
+
+func testTailFollows(t *testing.T, c Config) {
+	j := create(t, memfs.New(), c)
 	tail := j.Tail(otlp.Traces, twice)
 	defer tail.Close()
 	if ids := drain(t, tail); ids != nil || woken(tail) || tail.At() != 1 {
@@ -87,9 +99,11 @@ func TestTailFollows(t *testing.T) {
 }
 
 // TestTailHolds: what was released stays as long as a Tail wants it, and does not count as full.
-func TestTailHolds(t *testing.T) {
+func TestTailHolds(t *testing.T) { smalls(t, false, testTailHolds) }
+
+func testTailHolds(t *testing.T, c Config) {
 	disk := memfs.New()
-	j := create(t, disk, small(false))
+	j := create(t, disk, c)
 	fast, slow := j.Tail(otlp.Traces, twice), j.Tail(otlp.Traces, twice)
 	defer fast.Close()
 	defer slow.Close()
@@ -121,52 +135,56 @@ func TestTailHolds(t *testing.T) {
 // TestTailYields: appends get the room, and every record is read or counted as lost.
 func TestTailYields(t *testing.T) {
 	for _, sync := range []bool{false, true} {
-		disk := memfs.New()
-		j := create(t, disk, small(sync))
-		tail, other := j.Tail(otlp.Traces, twice), j.Tail(otlp.Logs, twice)
-		defer tail.Close()
-		read := map[uint64]bool{}
-		var lost Tally
-		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
-		total := uint64(0)
-		for id := uint64(1); id < 1500; id++ {
-			s := otlp.Traces
-			if random.IntN(4) == 0 {
-				s = otlp.Logs
-			}
-			position := add(t, j, s, id, 1000+random.IntN(5000))
-			noError(t, j.Wait(t.Context(), position))
-			if s == otlp.Traces {
-				total++
-			}
-			j.Release(j.Next())
-			if random.IntN(300) == 0 {
-				for range random.IntN(40) {
-					record, err := tail.Next()
-					if errors.Is(err, io.EOF) {
-						break
-					}
-					noError(t, err)
-					read[idOf(t, record.Body)] = true
+		smalls(t, sync, testTailYields)
+	}
+}
+
+func testTailYields(t *testing.T, c Config) {
+	disk := memfs.New()
+	j := create(t, disk, c)
+	tail, other := j.Tail(otlp.Traces, twice), j.Tail(otlp.Logs, twice)
+	defer tail.Close()
+	read := map[uint64]bool{}
+	var lost Tally
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	total := uint64(0)
+	for id := uint64(1); id < 1500; id++ {
+		s := otlp.Traces
+		if random.IntN(4) == 0 {
+			s = otlp.Logs
+		}
+		position := add(t, j, s, id, 1000+random.IntN(5000))
+		noError(t, j.Wait(t.Context(), position))
+		if s == otlp.Traces {
+			total++
+		}
+		j.Release(j.Next())
+		if random.IntN(300) == 0 {
+			for range random.IntN(40) {
+				record, err := tail.Next()
+				if errors.Is(err, io.EOF) {
+					break
 				}
+				noError(t, err)
+				read[idOf(t, record.Body)] = true
 			}
-			if bytes := held(t, disk); bytes > 1<<20+minSegmentBytes { // one that is open may be gone and not free
-				t.Fatalf("%d bytes on disk", bytes)
-			}
 		}
-		for _, id := range drain(t, tail) {
-			read[id] = true
+		if bytes := held(t, disk); bytes > 1<<20+minSegmentBytes { // one that is open may be gone and not free
+			t.Fatalf("%d bytes on disk", bytes)
 		}
-		lost = lost.Plus(tail.Lost())
-		if lost.Requests == 0 || lost.Items != 2*lost.Requests || uint64(len(read))+lost.Requests != total {
-			t.Errorf("%d read and %+v lost of %d", len(read), lost, total)
-		}
-		if drain(t, other); other.Lost().Requests == 0 || other.At() != j.Next() {
-			t.Error("the other tail lost nothing")
-		}
-		if j.Stats().Refused != 0 {
-			t.Error("an append was refused")
-		}
+	}
+	for _, id := range drain(t, tail) {
+		read[id] = true
+	}
+	lost = lost.Plus(tail.Lost())
+	if lost.Requests == 0 || lost.Items != 2*lost.Requests || uint64(len(read))+lost.Requests != total {
+		t.Errorf("%d read and %+v lost of %d", len(read), lost, total)
+	}
+	if drain(t, other); other.Lost().Requests == 0 || other.At() != j.Next() {
+		t.Error("the other tail lost nothing")
+	}
+	if j.Stats().Refused != 0 {
+		t.Error("an append was refused")
 	}
 }
 
@@ -201,10 +219,12 @@ func TestTailOutlives(t *testing.T) {
 }
 
 // TestTailDurable: a Tail sees what is durable only, and what a failed sync took is not missed.
-func TestTailDurable(t *testing.T) {
+func TestTailDurable(t *testing.T) { smalls(t, true, testTailDurable) }
+
+func testTailDurable(t *testing.T, c Config) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := memfs.New()
-		j := create(t, disk, small(true))
+		j := create(t, disk, c)
 		tail := j.Tail(otlp.Traces, twice)
 		defer tail.Close()
 		position := add(t, j, otlp.Traces, 1, 100)
@@ -275,9 +295,11 @@ func TestTailDamage(t *testing.T) {
 }
 
 // TestTailRace: appends, releases and Tails at the same time.
-func TestTailRace(t *testing.T) {
+func TestTailRace(t *testing.T) { smalls(t, false, testTailRace) }
+
+func testTailRace(t *testing.T, c Config) {
 	const records = 2000
-	j, err := Create(fsys.OS{}, filepath.Join(t.TempDir(), "writer"), small(false), quiet())
+	j, err := Create(fsys.OS{}, filepath.Join(t.TempDir(), "writer"), c, quiet())
 	noError(t, err)
 	defer j.Close()
 	var all sync.WaitGroup
