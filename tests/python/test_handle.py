@@ -99,9 +99,9 @@ def test_a_timeout_is_told(core, handle):
     assert time.monotonic() - start < 5
 
 
-def test_files_are_pairs(core, handle):
-    core.answers["oa_files"] = (0, [{"path": "a.arrows", "length": 12}])
-    assert handle.files("metrics", 1) == [("a.arrows", 12)]
+def test_files_have_lengths_and_numbers(core, handle):
+    core.answers["oa_files"] = (0, [{"path": "a.arrows", "length": 12, "id": 7}])
+    assert handle.files("metrics", 1) == [("a.arrows", 12, 7)]
     core.answers["oa_files"] = (0, None)
     assert handle.files("metrics", 1) == []
 
