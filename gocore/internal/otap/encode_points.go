@@ -37,7 +37,7 @@ type pointList struct {
 
 // pointTable is a sort of data points with their attributes and exemplars.
 type pointTable struct {
-	cursor    wire.Cursor // of the point in work: a variable would go to the heap, point by point
+	cursor wire.Cursor // of the point in work: a variable would go to the heap, point by point
 	*emitTable
 	childIDs
 	pointShape
