@@ -39,7 +39,7 @@ type output struct {
 }
 
 // widths are how many bytes the last lengths of such messages took.
-type widths struct{ resource, scope, item int }
+type widths struct{ resource, scope, item, data, point int }
 
 func (d *decoder) reset(limit int64, budget Budget, in *inflater) {
 	d.shrink(keepBytes)
