@@ -22,16 +22,6 @@ type decoder struct {
 	err     error
 }
 
-// expect has a decoder without room take it for a batch of so many bytes and values. Where that
-// is not to be had, it grows as far as it needs to.
-func (d *decoder) expect(bytes, values int64) {
-	d.words.expect(values + values/4) // and what joins the tables
-	size := min(bytes, keepBytes)
-	if cap(d.out.b) == 0 && d.budget.Take(size) == nil {
-		d.out = output{make([]byte, 0, size), size}
-	}
-}
-
 // output is bytes that grow piece by piece.
 type output struct {
 	b    []byte
