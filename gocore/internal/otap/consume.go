@@ -144,6 +144,7 @@ func (c *Consumer) expect(batch batch) {
 	}
 	c.packed.out.expect(largest - rowBytes*values)
 	c.d.words.expect(values + values/4) // and what joins the tables
+	c.d.expected = min(largest, keepBytes)
 }
 
 // readAll gives the readers whose records are the batch's, by table; err is what is wrong already.
@@ -314,6 +315,9 @@ func (c *Consumer) decode(records [payloadTypes]*reader) (body []byte, err error
 			body = nil
 		}
 	}()
+	if err := d.begin(); err != nil {
+		return nil, err
+	}
 	for i, r := range records {
 		if r != nil && r.record.rows > 0 {
 			d.own[i] = columns{of: PayloadType(i).String(), all: r.columns, rows: r.record.rows}
