@@ -82,7 +82,7 @@ func NewConsumer(signal otlp.Signal, limits Limits, budget Budget) *Consumer {
 	}
 	c := &Consumer{signal: signal, limits: limits, budget: budget}
 	c.store = store{limit: limits.StreamBytes, budget: budget}
-	c.packed.out.budget = &c.store
+	c.packed.out.budget, c.packed.out.stream = &c.store, &c.store
 	c.d.budget, c.d.words.budget = budget, budget
 	return c
 }
@@ -143,7 +143,8 @@ func (c *Consumer) expect(batch batch) {
 		values += batch.payloads[i].values
 	}
 	c.packed.out.expect(largest - rowBytes*values)
-	c.d.expect(largest, values)
+	c.d.words.expect(values + values/4) // and what joins the tables
+	c.d.expected = min(largest, keepBytes)
 }
 
 // readAll gives the readers whose records are the batch's, by table; err is what is wrong already.
@@ -314,6 +315,9 @@ func (c *Consumer) decode(records [payloadTypes]*reader) (body []byte, err error
 			body = nil
 		}
 	}()
+	if err := d.begin(); err != nil {
+		return nil, err
+	}
 	for i, r := range records {
 		if r != nil && r.record.rows > 0 {
 			d.own[i] = columns{of: PayloadType(i).String(), all: r.columns, rows: r.record.rows}

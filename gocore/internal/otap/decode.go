@@ -20,16 +20,8 @@ type decoder struct {
 	words   slab[uint64]
 	widths  widths
 	err     error
-}
 
-// expect has a decoder without room take it for a batch of so many bytes and values. Where that
-// is not to be had, it grows as far as it needs to.
-func (d *decoder) expect(bytes, values int64) {
-	d.words.expect(values + values/4) // and what joins the tables
-	size := min(bytes, keepBytes)
-	if cap(d.out.b) == 0 && d.budget.Take(size) == nil {
-		d.out = output{make([]byte, 0, size), size}
-	}
+	expected int64 // bytes of the body, before there was one
 }
 
 // output is bytes that grow piece by piece.
@@ -39,11 +31,23 @@ type output struct {
 }
 
 // widths are how many bytes the last lengths of such messages took.
-type widths struct{ resource, scope, item int }
+type widths struct{ resource, scope, item, data, point int }
 
 func (d *decoder) reset(limit int64, budget Budget, in *inflater) {
 	d.shrink(keepBytes)
-	*d = decoder{limit: limit, most: int(min(limit, math.MaxInt)), budget: budget, in: in, out: d.out, written: d.written, words: d.words, widths: d.widths}
+	*d = decoder{limit: limit, most: int(min(limit, math.MaxInt)), budget: budget, in: in, out: d.out, written: d.written, words: d.words, widths: d.widths, expected: d.expected}
+}
+
+// begin takes room for a body of the expected size where there is none.
+func (d *decoder) begin() error {
+	if cap(d.out.b) > 0 {
+		return nil
+	}
+	if err := d.budget.Take(d.expected); err != nil {
+		return err
+	}
+	d.out = output{make([]byte, 0, d.expected), d.expected}
+	return nil
 }
 
 // shrink empties buffers, and lets go of those larger than that.

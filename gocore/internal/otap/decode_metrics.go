@@ -57,7 +57,8 @@ func (d *decoder) metric(out []byte, m *metrics, row int) []byte {
 		d.fail("UNIVARIATE_METRICS.metric_type", fmt.Errorf("%d is no kind of metric", kind))
 	default:
 		var place int
-		out, place = wire.Begin(out, data[kind].field)
+		width := d.widths.data
+		out, place = wire.BeginWide(out, data[kind].field, width)
 		out = d.pointsOf(out, m, row, int(kind))
 		if kind == metricSum || kind == metricHistogram || kind == metricExpHistogram {
 			out = number(out, 2, m.temporality.at(row))
@@ -65,7 +66,7 @@ func (d *decoder) metric(out []byte, m *metrics, row int) []byte {
 		if kind == metricSum {
 			out = number(out, 3, m.monotonic.at(row))
 		}
-		out = wire.End(out, place)
+		out, d.widths.data = wire.EndWide(out, place, width)
 	}
 	out = d.attributes(out, m.metadata, &m.ids, row)
 	return out
@@ -76,15 +77,17 @@ func (d *decoder) pointsOf(out []byte, m *metrics, row, kind int) []byte {
 	if p == nil || !m.ids.has(row) {
 		return out
 	}
+	width := d.widths.point
 	for _, child := range p.children.of(m.ids.v[row]) {
 		if !d.room(out) {
 			return out
 		}
 		var place int
-		out, place = wire.Begin(out, 1)
+		out, place = wire.BeginWide(out, 1, width)
 		out = data[kind].point(d, out, p, int(child))
-		out = wire.End(out, place)
+		out, width = wire.EndWide(out, place, width)
 	}
+	d.widths.point = width
 	return out
 }
 

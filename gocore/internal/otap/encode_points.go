@@ -37,6 +37,7 @@ type pointList struct {
 
 // pointTable is a sort of data points with their attributes and exemplars.
 type pointTable struct {
+	cursor wire.Cursor // of the point in work: a variable would go to the heap, point by point
 	*emitTable
 	childIDs
 	pointShape
@@ -58,7 +59,8 @@ func newPointTable(e *encoder, payload, attrs, exemplars, exemplarAttrs PayloadT
 func (t *pointTable) add(metric uint32, b []byte) error {
 	row, children := t.rows, 0
 	from, exemplars := t.attrs.from(), 0
-	c := wire.NewCursor(b)
+	t.cursor = wire.NewCursor(b)
+	c := &t.cursor
 	for c.Next() {
 		switch tag := c.Tag(); tag {
 		case t.pointShape.attrs:
@@ -73,7 +75,7 @@ func (t *pointTable) add(metric uint32, b []byte) error {
 			exemplars++
 			children++
 		default:
-			if err := t.field(tag, row, &c); err != nil {
+			if err := t.field(tag, row, c); err != nil {
 				return err
 			}
 		}

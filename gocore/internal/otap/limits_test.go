@@ -263,11 +263,12 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// TestSlab: what a slab gave is intact until it takes all back, it asks for no more than there
-// is, and keeps no more than it is told to.
+// TestSlab: what a slab gave is intact until it takes all back, it asks for no more than its
+// stream may have, once, and keeps no more than it is told to.
 func TestSlab(t *testing.T) {
-	budget := &purse{limit: leastSlab + 800}
-	s := slab[uint64]{budget: budget}
+	budget := &purse{limit: 1 << 20}
+	stream := &store{limit: leastSlab + 800, budget: budget}
+	s := slab[uint64]{budget: stream, stream: stream}
 	first, err := s.take(leastSlab / 8)
 	if err != nil || budget.held != leastSlab {
 		t.Fatalf("%v, %d held", err, budget.held)
@@ -280,8 +281,8 @@ func TestSlab(t *testing.T) {
 	if second[0] = 2; first[0] != 1 || cap(second) != 100 {
 		t.Errorf("%d, %d", first[0], cap(second))
 	}
-	if _, err := s.take(1); fault.KindOf(err) != fault.Overloaded {
-		t.Errorf("beyond the budget: %v", err)
+	if _, err := s.take(1); fault.KindOf(err) != fault.TooLarge {
+		t.Errorf("beyond the stream's: %v", err)
 	}
 	s.reset(800)
 	if budget.held != 0 {
@@ -290,7 +291,7 @@ func TestSlab(t *testing.T) {
 	if _, err := s.take(10); err != nil || budget.held == 0 {
 		t.Fatalf("%v, %d held", err, budget.held)
 	}
-	s.reset(budget64)
+	s.reset(64 << 10)
 	if held := budget.held; held == 0 {
 		t.Error("nothing is kept")
 	}
@@ -299,5 +300,3 @@ func TestSlab(t *testing.T) {
 		t.Errorf("%d held in the end", budget.held)
 	}
 }
-
-const budget64 = 64 << 10

@@ -54,6 +54,7 @@ const keepBytes = 1 << 20
 // slab gives room for the values of one batch, all of which it takes back at once.
 type slab[T byte | uint64] struct {
 	budget Budget
+	stream *store // where it is the budget
 	room   []T
 	used   int
 	total  int // given since the last reset
@@ -79,13 +80,15 @@ func (s *slab[T]) take(n int) ([]T, error) {
 	return part, nil
 }
 
+// grow asks once, for more than n where the stream may have more: a budget that is shared counts
+// whom it had to refuse.
 func (s *slab[T]) grow(n int) error {
 	size := max(n, 2*len(s.room), s.first, leastSlab/int(s.size()))
-	if s.budget.Take(int64(size)*s.size()) != nil { // then what is needed, and no more
-		size = n
-		if err := s.budget.Take(int64(size) * s.size()); err != nil {
-			return err
-		}
+	if s.stream != nil {
+		size = max(n, min(size, int((s.stream.limit-s.stream.held)/s.size())))
+	}
+	if err := s.budget.Take(int64(size) * s.size()); err != nil {
+		return err
 	}
 	s.held += int64(size) * s.size()
 	s.room, s.used = make([]T, size), 0

@@ -60,6 +60,22 @@ func TestEndMovesALongBody(t *testing.T) {
 	}
 }
 
+// TestWidths: a guess that is wrong moves the body, and the message is the same.
+func TestWidths(t *testing.T) {
+	for _, size := range []int{0, 1, 127, 128, 16383, 16384, 1 << 21} {
+		body := bytes.Repeat([]byte("b"), size)
+		want, place := Begin([]byte("before"), 3)
+		want = End(append(want, body...), place)
+		for width := range 6 {
+			got, place := BeginWide([]byte("before"), 3, width)
+			got, needed := EndWide(append(got, body...), place, width)
+			if !bytes.Equal(got, want) || needed != SizeVarint(uint64(size)) {
+				t.Errorf("%d bytes, width %d: %d bytes instead of %d, needed %d", size, width, len(got), len(want), needed)
+			}
+		}
+	}
+}
+
 func TestBadInputIsAnError(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"truncated varint":   {0x08, 0x80},
