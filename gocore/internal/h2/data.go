@@ -20,14 +20,15 @@ func (c *conn) data(header http2.FrameHeader) error {
 	if _, fatal := fault.(http2.ConnectionError); fatal { //nolint:errorlint // of this package, never wrapped
 		return fault
 	}
-	if err := c.fill(s, n); err != nil {
-		return err
-	}
-	if _, err := c.reader.Discard(padding); err != nil {
-		return err
+	kept, err := c.fill(s, n)
+	if err == nil {
+		_, err = c.reader.Discard(padding)
 	}
 	ends := header.Flags.Has(http2.FlagDataEndStream)
-	c.settle(s, int64(header.Length), int64(n), ends)
+	c.settle(s, int64(header.Length-kept), ends && err == nil)
+	if err != nil {
+		return err
+	}
 	if s != nil && ends {
 		return c.whole(s)
 	}
@@ -78,19 +79,19 @@ func (c *conn) receiver(header http2.FrameHeader) (*stream, error) {
 	return s, nil
 }
 
-// fill hands data to its call, or drops it.
-func (c *conn) fill(s *stream, n int) error {
+// fill hands data to its call, or drops it. What a body keeps is given credit for once it is read.
+func (c *conn) fill(s *stream, n int) (kept uint32, err error) {
 	switch {
 	case n == 0:
-		return nil
+		return 0, nil
 	case s != nil && s.body != nil:
 		s.came.Add(int64(n))
 		return s.body.fill(c.reader, n)
 	case s != nil && s.call != nil:
-		return c.fillCall(s, n)
+		return 0, c.fillCall(s, n)
 	}
-	_, err := c.reader.Discard(n)
-	return err
+	_, err = c.reader.Discard(n)
+	return 0, err
 }
 
 func (c *conn) fillCall(s *stream, n int) error {
@@ -110,18 +111,14 @@ func (c *conn) fillCall(s *stream, n int) error {
 	return nil
 }
 
-// settle gives credit for what was taken, and notes the end of a stream. A body's data is taken
-// when it is read.
-func (c *conn) settle(s *stream, length, n int64, ends bool) {
+// settle gives credit for what was taken, and notes the end of a stream.
+func (c *conn) settle(s *stream, length int64, ends bool) {
 	c.mu.Lock()
 	if s != nil {
 		s.filling = false
 		s.ended = s.ended || ends
 		if s.over {
 			c.releaseLocked(s)
-		}
-		if s.body != nil && !s.over {
-			length -= n
 		}
 	}
 	stream, whole := c.creditLocked(s, length)
@@ -198,6 +195,9 @@ func (c *conn) adopt(f *http2.SettingsFrame) error {
 	if f.IsAck() {
 		return nil
 	}
+	if f.NumSettings() > mostSettings { // each may cost a look at every stream
+		return broken(http2.ErrCodeEnhanceYourCalm)
+	}
 	err := f.ForeachSetting(func(setting http2.Setting) error {
 		if err := setting.Valid(); err != nil {
 			return err
@@ -221,6 +221,9 @@ func (c *conn) adopt(f *http2.SettingsFrame) error {
 	c.writer.mu.Unlock() // see source
 	return nil
 }
+
+// mostSettings is some times what there are kinds of.
+const mostSettings = 100
 
 // headerTable is as much of a header table as is worth having for answers.
 const headerTable = 4096

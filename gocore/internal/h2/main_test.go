@@ -173,6 +173,13 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(http.TrailerPrefix+"late", "yes")
 }
 
+func others() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", echo)
+	mux.HandleFunc("/test/Endless", endless)
+	return mux
+}
+
 // rig is a server under test.
 type rig struct {
 	*testing.T
@@ -184,7 +191,7 @@ type rig struct {
 
 func testOptions(s *service) Options {
 	return Options{
-		Open: s.Open, Other: http.HandlerFunc(echo), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Open: s.Open, Other: others(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		MaxStreams: 16, MaxHeaders: 8 << 10, StreamWindow: 64 << 10, ConnWindow: 128 << 10,
 		Handshake: patience, PingAfter: time.Hour, PingTimeout: time.Hour, Tick: 2 * time.Millisecond,
 	}

@@ -67,7 +67,7 @@ func (w *responder) Header() http.Header { return w.header }
 
 // WriteHeader sends the headers.
 func (w *responder) WriteHeader(code int) {
-	if w.begun {
+	if w.begun || code < http.StatusOK { // what is only said by the way is not needed here
 		return
 	}
 	w.begun = true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -43,6 +44,10 @@ func New(options Options, config *tls.Config) *Server {
 
 // Serve takes connections until the listener is closed: net.ErrClosed is no error here.
 func (s *Server) Serve(listener net.Listener) error {
+	if !s.begin() {
+		return nil
+	}
+	defer s.working.Done()
 	s.working.Go(s.ticks)
 	pause := acceptPause
 	for {
@@ -65,6 +70,17 @@ func (s *Server) Serve(listener net.Listener) error {
 		}
 		return err
 	}
+}
+
+// begin has Shutdown wait for Serve, unless it came first.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.working.Add(1)
+	return true
 }
 
 const acceptPause = 5 * time.Millisecond
@@ -100,7 +116,7 @@ func (s *Server) remember(c *conn) bool {
 }
 
 func (s *Server) forget(c *conn, err error) {
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.Log.Debug("a connection broke", "peer", c.raw.RemoteAddr(), "error", err)
 	}
 	s.mu.Lock()
@@ -153,6 +169,7 @@ func (s *Server) stop() {
 	s.idle.Broadcast()
 	s.mu.Unlock()
 	for _, c := range s.all() {
+		c.cut()
 		c.close(net.ErrClosed)
 	}
 }
@@ -175,11 +192,30 @@ func (c *conn) warn() {
 // leave is the second half: what begins now is refused.
 func (c *conn) leave() {
 	c.mu.Lock()
+	if c.leaving != warned {
+		c.mu.Unlock()
+		return
+	}
 	c.leaving = left
-	newest, idle := c.newest, c.active == 0
+	c.writing++
+	newest := c.newest
 	c.mu.Unlock()
 	c.writer.goAway(newest, http2.ErrCodeNo, "graceful_stop")
-	if idle {
-		_ = c.raw.Close() // nobody to tell
+	c.written()
+}
+
+// written notes that an answer is on its way.
+func (c *conn) written() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing--
+	c.partLocked()
+}
+
+// partLocked ends a connection after the last answer. The client closes it, and has a moment to:
+// closing it with something unread resets it, and the answer may be lost with it.
+func (c *conn) partLocked() {
+	if c.leaving == left && c.active == 0 && c.writing == 0 {
+		_ = c.raw.SetReadDeadline(time.Now().Add(lingerTime)) // fails if it is closed
 	}
 }
