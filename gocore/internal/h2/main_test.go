@@ -177,6 +177,7 @@ func others() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", echo)
 	mux.HandleFunc("/test/Endless", endless)
+	mux.HandleFunc("/test/Stuck", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	return mux
 }
 
