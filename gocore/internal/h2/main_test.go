@@ -2,6 +2,7 @@ package h2
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -199,7 +200,7 @@ func testOptions(s *service) Options {
 }
 
 // start serves until the test ends; then all calls must have been closed.
-func start(t *testing.T, s *service, change func(*Options)) *rig {
+func start(t *testing.T, s *service, change func(*Options), secure ...*tls.Config) *rig {
 	t.Helper()
 	options := testOptions(s)
 	if change != nil {
@@ -209,7 +210,11 @@ func start(t *testing.T, s *service, change func(*Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{T: t, service: s, server: New(options, nil), listener: listener, served: make(chan error, 1)}
+	var config *tls.Config
+	if len(secure) > 0 {
+		config = secure[0]
+	}
+	r := &rig{T: t, service: s, server: New(options, config), listener: listener, served: make(chan error, 1)}
 	go func() { r.served <- r.server.Serve(listener) }()
 	t.Cleanup(r.end)
 	return r
