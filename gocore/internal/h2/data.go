@@ -60,13 +60,14 @@ func (c *conn) receiver(header http2.FrameHeader) (*stream, error) {
 	id, length := header.StreamID, int64(header.Length)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s := c.streams[id]
+	if s == nil && id > c.newest {
+		return nil, broken(http2.ErrCodeProtocol)
+	}
 	if c.credit -= length; c.credit < 0 {
 		return nil, broken(http2.ErrCodeFlowControl)
 	}
-	s := c.streams[id]
 	switch {
-	case s == nil && id > c.newest:
-		return nil, broken(http2.ErrCodeProtocol)
 	case s == nil && c.early.has(id):
 		return nil, nil
 	case s == nil || s.ended:

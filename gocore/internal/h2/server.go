@@ -54,7 +54,7 @@ func (s *Server) Serve(listener net.Listener) error {
 		raw, err := listener.Accept()
 		if err == nil {
 			pause = acceptPause
-			s.working.Go(func() { s.take(raw) })
+			s.working.Go(func() { s.take(newConn(s, raw)) })
 			continue
 		}
 		if temporary, ok := errors.AsType[interface {
@@ -86,8 +86,7 @@ func (s *Server) begin() bool {
 const acceptPause = 5 * time.Millisecond
 
 // take serves one connection.
-func (s *Server) take(raw net.Conn) {
-	c := newConn(s, raw)
+func (s *Server) take(c *conn) {
 	err := c.greet()
 	if err == nil && !s.remember(c) {
 		err = net.ErrClosed
@@ -97,8 +96,8 @@ func (s *Server) take(raw net.Conn) {
 			c.end(err)
 			return
 		}
-		s.Log.Debug("a connection ended before its first call", "peer", raw.RemoteAddr(), "error", err)
-		_ = raw.Close() // nobody to tell
+		s.Log.Debug("a connection ended before its first call", "peer", c.below.RemoteAddr(), "error", err)
+		_ = c.below.Close() // nobody to tell
 		return
 	}
 	c.serve()
