@@ -16,7 +16,7 @@ func (c *conn) data(header http2.FrameHeader) error {
 	if err != nil {
 		return err
 	}
-	s, fault := c.receiver(header)
+	s, fault := c.receiver(header, int64(n))
 	if _, fatal := fault.(http2.ConnectionError); fatal { //nolint:errorlint // of this package, never wrapped
 		return fault
 	}
@@ -56,7 +56,7 @@ func (c *conn) payload(header http2.FrameHeader) (n, padding int, err error) {
 }
 
 // receiver is the stream that takes a frame; nil for one whose data does not matter any more.
-func (c *conn) receiver(header http2.FrameHeader) (*stream, error) {
+func (c *conn) receiver(header http2.FrameHeader, n int64) (*stream, error) {
 	id, length := header.StreamID, int64(header.Length)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,6 +72,8 @@ func (c *conn) receiver(header http2.FrameHeader) (*stream, error) {
 		return nil, nil
 	case s == nil || s.ended:
 		return nil, brokenStream(id, http2.ErrCodeStreamClosed)
+	case s.head.length >= 0 && s.came.Load()+n > s.head.length:
+		return nil, brokenStream(id, http2.ErrCodeProtocol)
 	}
 	if s.credit -= length; s.credit < 0 {
 		return nil, brokenStream(id, http2.ErrCodeFlowControl)

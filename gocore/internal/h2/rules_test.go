@@ -115,6 +115,7 @@ func TestRulesOfStreams(t *testing.T) {
 		"a length that is no":  {lines("content-length: x"), http2.ErrCodeProtocol},
 		"a length below zero":  {lines("content-length: -1"), http2.ErrCodeProtocol},
 		"another length":       {func(p *peer) { p.call(1, exportPath, false, "content-length: 2"); p.data(1, true, "x") }, http2.ErrCodeProtocol},
+		"more than its length": {func(p *peer) { p.call(1, exportPath, false, "content-length: 2"); p.data(1, false, "xxx") }, http2.ErrCodeProtocol},
 		"another body length":  {func(p *peer) { p.call(1, "/test/Stuck", false, "content-length: 2"); p.data(1, true, "x") }, http2.ErrCodeProtocol},
 		"headers too long":     {lines("x: "+strings.Repeat("y", 8<<10), "z: "), http2.ErrCodeEnhanceYourCalm},
 		"headers twice":        {func(p *peer) { p.call(1, exportPath, false); p.call(1, exportPath, false) }, http2.ErrCodeProtocol},
