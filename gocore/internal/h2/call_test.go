@@ -2,6 +2,7 @@ package h2
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -188,7 +189,7 @@ func TestCallCancelled(t *testing.T) {
 	p := start(t, s, nil).dial()
 	p.export(1, "x")
 	p.ok(p.frames.WriteRSTStream(1, http2.ErrCodeCancel))
-	if err := <-ended; err != context.Canceled {
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("context: %v", err)
 	}
 	p.ping("alive")

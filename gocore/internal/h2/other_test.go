@@ -2,6 +2,7 @@ package h2
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -55,7 +56,7 @@ func TestOtherRequest(t *testing.T) {
 	p := with(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints) // is not sent
 		_, timed := r.Context().Deadline()
-		if r.Method != "GET" || r.URL.Path != "/a/b" || r.URL.RawQuery != "q" || r.Host != "test" || r.ProtoMajor != 2 ||
+		if r.Method != http.MethodGet || r.URL.Path != "/a/b" || r.URL.RawQuery != "q" || r.Host != "test" || r.ProtoMajor != 2 ||
 			len(r.Header["X-One"]) != 2 || r.RemoteAddr == "" || r.ContentLength != -1 || !timed || r.TLS != nil {
 			w.WriteHeader(http.StatusTeapot)
 		}
@@ -100,7 +101,7 @@ func TestOtherEndsEarly(t *testing.T) {
 func TestOtherReset(t *testing.T) {
 	faults := make(chan error, 3)
 	p := with(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == "GET" {
+		if r.Method == http.MethodGet {
 			<-r.Context().Done()
 			faults <- r.Context().Err()
 			return
@@ -116,7 +117,7 @@ func TestOtherReset(t *testing.T) {
 	p.ok(p.frames.WriteRSTStream(1, http2.ErrCodeCancel))
 	p.ok(p.frames.WriteRSTStream(3, http2.ErrCodeCancel))
 	for range 3 {
-		if err := <-faults; err != context.Canceled {
+		if err := <-faults; !errors.Is(err, context.Canceled) {
 			t.Errorf("error: %v", err)
 		}
 	}
