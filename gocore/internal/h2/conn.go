@@ -35,7 +35,8 @@ const (
 // conn is one client's connection.
 type conn struct {
 	server *Server
-	raw    net.Conn
+	raw    net.Conn // with TLS, or
+	below  net.Conn // without
 	tls    *tls.ConnectionState
 	writer writer
 
@@ -50,6 +51,7 @@ type conn struct {
 	changed   sync.Cond  // windows, or the end
 	streams   map[uint32]*stream
 	active    int    // streams that take memory or somebody's time
+	writing   int    // answers that are being written
 	newest    uint32 // stream
 	early     ring
 	credit    int64 // what the peer may send
@@ -70,7 +72,7 @@ type conn struct {
 }
 
 func newConn(s *Server, raw net.Conn) *conn {
-	c := &conn{server: s, raw: raw, streams: map[uint32]*stream{}, credit: windowStart, send: windowStart, firstSend: windowStart}
+	c := &conn{server: s, raw: raw, below: raw, streams: map[uint32]*stream{}, credit: windowStart, send: windowStart, firstSend: windowStart}
 	c.changed.L = &c.mu
 	return c
 }
@@ -176,7 +178,7 @@ func (c *conn) reset(id uint32, code http2.ErrCode) {
 	c.newest = max(c.newest, id)
 	c.early.add(id)
 	c.mu.Unlock()
-	c.writer.reset(id, code)
+	c.writer.resetLater(id, code)
 	if s != nil {
 		c.drop(s, context.Canceled)
 	}
@@ -215,6 +217,9 @@ const (
 	lingerTime  = time.Second
 	lingerBytes = 1 << 20
 )
+
+// cut ends a connection whose peer may not read: TLS would wait for it to take a last word.
+func (c *conn) cut() { _ = c.below.Close() } // nobody to tell
 
 // close ends everything on the connection.
 func (c *conn) close(err error) {

@@ -16,18 +16,19 @@ func (c *conn) data(header http2.FrameHeader) error {
 	if err != nil {
 		return err
 	}
-	s, fault := c.receiver(header)
+	s, fault := c.receiver(header, int64(n))
 	if _, fatal := fault.(http2.ConnectionError); fatal { //nolint:errorlint // of this package, never wrapped
 		return fault
 	}
-	if err := c.fill(s, n); err != nil {
-		return err
-	}
-	if _, err := c.reader.Discard(padding); err != nil {
-		return err
+	kept, err := c.fill(s, n)
+	if err == nil {
+		_, err = c.reader.Discard(padding)
 	}
 	ends := header.Flags.Has(http2.FlagDataEndStream)
-	c.settle(s, int64(header.Length), int64(n), ends)
+	c.settle(s, int64(header.Length-kept), ends && err == nil)
+	if err != nil {
+		return err
+	}
 	if s != nil && ends {
 		return c.whole(s)
 	}
@@ -55,21 +56,24 @@ func (c *conn) payload(header http2.FrameHeader) (n, padding int, err error) {
 }
 
 // receiver is the stream that takes a frame; nil for one whose data does not matter any more.
-func (c *conn) receiver(header http2.FrameHeader) (*stream, error) {
+func (c *conn) receiver(header http2.FrameHeader, n int64) (*stream, error) {
 	id, length := header.StreamID, int64(header.Length)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s := c.streams[id]
+	if s == nil && id > c.newest {
+		return nil, broken(http2.ErrCodeProtocol)
+	}
 	if c.credit -= length; c.credit < 0 {
 		return nil, broken(http2.ErrCodeFlowControl)
 	}
-	s := c.streams[id]
 	switch {
-	case s == nil && id > c.newest:
-		return nil, broken(http2.ErrCodeProtocol)
 	case s == nil && c.early.has(id):
 		return nil, nil
 	case s == nil || s.ended:
 		return nil, brokenStream(id, http2.ErrCodeStreamClosed)
+	case s.head.length >= 0 && s.came.Load()+n > s.head.length:
+		return nil, brokenStream(id, http2.ErrCodeProtocol)
 	}
 	if s.credit -= length; s.credit < 0 {
 		return nil, brokenStream(id, http2.ErrCodeFlowControl)
@@ -78,19 +82,19 @@ func (c *conn) receiver(header http2.FrameHeader) (*stream, error) {
 	return s, nil
 }
 
-// fill hands data to its call, or drops it.
-func (c *conn) fill(s *stream, n int) error {
+// fill hands data to its call, or drops it. What a body keeps is given credit for once it is read.
+func (c *conn) fill(s *stream, n int) (kept uint32, err error) {
 	switch {
 	case n == 0:
-		return nil
+		return 0, nil
 	case s != nil && s.body != nil:
 		s.came.Add(int64(n))
 		return s.body.fill(c.reader, n)
 	case s != nil && s.call != nil:
-		return c.fillCall(s, n)
+		return 0, c.fillCall(s, n)
 	}
-	_, err := c.reader.Discard(n)
-	return err
+	_, err = c.reader.Discard(n)
+	return 0, err
 }
 
 func (c *conn) fillCall(s *stream, n int) error {
@@ -110,18 +114,14 @@ func (c *conn) fillCall(s *stream, n int) error {
 	return nil
 }
 
-// settle gives credit for what was taken, and notes the end of a stream. A body's data is taken
-// when it is read.
-func (c *conn) settle(s *stream, length, n int64, ends bool) {
+// settle gives credit for what was taken, and notes the end of a stream.
+func (c *conn) settle(s *stream, length int64, ends bool) {
 	c.mu.Lock()
 	if s != nil {
 		s.filling = false
 		s.ended = s.ended || ends
 		if s.over {
 			c.releaseLocked(s)
-		}
-		if s.body != nil && !s.over {
-			length -= n
 		}
 	}
 	stream, whole := c.creditLocked(s, length)
@@ -198,6 +198,9 @@ func (c *conn) adopt(f *http2.SettingsFrame) error {
 	if f.IsAck() {
 		return nil
 	}
+	if f.NumSettings() > mostSettings { // each may cost a look at every stream
+		return broken(http2.ErrCodeEnhanceYourCalm)
+	}
 	err := f.ForeachSetting(func(setting http2.Setting) error {
 		if err := setting.Valid(); err != nil {
 			return err
@@ -221,6 +224,9 @@ func (c *conn) adopt(f *http2.SettingsFrame) error {
 	c.writer.mu.Unlock() // see source
 	return nil
 }
+
+// mostSettings is some times what there are kinds of.
+const mostSettings = 100
 
 // headerTable is as much of a header table as is worth having for answers.
 const headerTable = 4096

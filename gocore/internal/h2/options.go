@@ -9,6 +9,8 @@ import (
 
 // Options are a server's.
 type Options struct {
+	// Admit is asked first, at the headers of whatever comes; a status refuses it. nil: all may.
+	Admit func(head *Head) *Status
 	// Open is asked at the headers of each gRPC call. A status refuses it; a nil Call leaves it to
 	// Other.
 	Open func(head *Head) (Call, *Status)

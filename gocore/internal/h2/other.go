@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +19,12 @@ func (c *conn) serveOther(s *stream) {
 	defer func() { _ = s.body.Close() }()
 	w := &responder{stream: s, header: http.Header{}}
 	ctx, cancel := context.WithCancel(&s.ctx)
-	c.server.Other.ServeHTTP(w, c.request(ctx, s))
+	if c.handle(w, c.request(ctx, s)) {
+		w.finish()
+	} else {
+		c.writer.reset(s.id, http2.ErrCodeInternal)
+	}
 	cancel()
-	w.finish()
 	c.mu.Lock()
 	early := !s.ended && !s.over
 	if early {
@@ -37,6 +41,17 @@ func (c *conn) serveOther(s *stream) {
 	s.running = false
 	c.releaseLocked(s)
 	c.mu.Unlock()
+}
+
+// handle is false after a panic: it may cost a stream, not the process.
+func (c *conn) handle(w http.ResponseWriter, r *http.Request) (done bool) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.server.Log.Error("panic in a handler", "path", r.URL.Path, "panic", cause, "stack", string(debug.Stack()))
+		}
+	}()
+	c.server.Other.ServeHTTP(w, r)
+	return true
 }
 
 func (c *conn) request(ctx context.Context, s *stream) *http.Request {
@@ -67,7 +82,7 @@ func (w *responder) Header() http.Header { return w.header }
 
 // WriteHeader sends the headers.
 func (w *responder) WriteHeader(code int) {
-	if w.begun {
+	if w.begun || code < http.StatusOK { // what is only said by the way is not needed here
 		return
 	}
 	w.begun = true

@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"bufio"
 	"io"
 	"sync"
 )
@@ -15,6 +16,7 @@ type pipe struct {
 	held  []byte
 	from  int // what of held was read
 	fault error
+	shut  bool // nobody will read
 }
 
 func newPipe(s *stream) *pipe {
@@ -23,10 +25,14 @@ func newPipe(s *stream) *pipe {
 	return p
 }
 
-// fill takes n bytes in.
-func (p *pipe) fill(r io.Reader, n int) error {
+// fill takes n bytes in, and keeps them if somebody may read them.
+func (p *pipe) fill(r *bufio.Reader, n int) (kept uint32, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.shut {
+		_, err = r.Discard(n)
+		return 0, err
+	}
 	if p.from > 0 {
 		p.held = p.held[:copy(p.held, p.held[p.from:])]
 		p.from = 0
@@ -36,9 +42,9 @@ func (p *pipe) fill(r io.Reader, n int) error {
 		p.held = append(p.held, 0)
 		p.held = p.held[:min(cap(p.held), had+n)]
 	}
-	_, err := io.ReadFull(r, p.held[had:])
+	_, err = io.ReadFull(r, p.held[had:])
 	p.some.Signal()
-	return err
+	return uint32(n), err // of a frame
 }
 
 // Read waits for data.
@@ -86,7 +92,7 @@ func (p *pipe) fail(err error) {
 func (p *pipe) Close() error {
 	p.mu.Lock()
 	left := len(p.held) - p.from
-	p.held, p.from = nil, 0
+	p.held, p.from, p.shut = nil, 0, true
 	p.mu.Unlock()
 	p.fail(io.ErrClosedPipe)
 	if left > 0 {

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -84,6 +85,8 @@ func (c *conn) beginLocked(f *http2.MetaHeadersFrame) (*stream, error) {
 		return nil, brokenStream(id, http2.ErrCodeProtocol)
 	case s != nil:
 		return s, nil
+	case c.closed: // nobody would tell a new stream
+		return nil, net.ErrClosed
 	case id%2 == 0:
 		return nil, broken(http2.ErrCodeProtocol)
 	case id <= c.newest && c.early.has(id):
@@ -115,27 +118,46 @@ func (c *conn) open(s *stream) {
 		return
 	}
 	s.ctx.deadline = deadline
+	if status := c.admit(s); status != nil {
+		c.answer(s, status)
+		return
+	}
+	if !s.head.isGRPC() {
+		c.openOther(s)
+		return
+	}
 	call, status := c.server.Open(&s.head)
 	switch {
 	case status != nil:
 		c.answer(s, status)
-	case call == nil || !s.head.isGRPC():
-		c.mu.Lock()
-		s.body, s.running = newPipe(s), true
-		gone := s.over
-		c.mu.Unlock()
-		if gone {
-			s.body.fail(context.Canceled)
-		}
-		c.server.working.Go(func() { c.serveOther(s) })
+	case call == nil:
+		c.openOther(s)
 	default:
 		c.mu.Lock()
 		s.call = call
-		if s.released { // meanwhile it came too slowly, or was cut off
-			call.Close()
+		if s.released { // the connection was cut off meanwhile
+			s.closeLocked()
 		}
 		c.mu.Unlock()
 	}
+}
+
+func (c *conn) admit(s *stream) *Status {
+	if c.server.Admit == nil {
+		return nil
+	}
+	return c.server.Admit(&s.head)
+}
+
+func (c *conn) openOther(s *stream) {
+	c.mu.Lock()
+	s.body, s.running = newPipe(s), true
+	gone := s.over
+	c.mu.Unlock()
+	if gone {
+		s.body.fail(context.Canceled)
+	}
+	c.server.working.Go(func() { c.serveOther(s) })
 }
 
 // whole goes on with a stream that has come whole.

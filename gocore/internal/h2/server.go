@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -43,13 +44,17 @@ func New(options Options, config *tls.Config) *Server {
 
 // Serve takes connections until the listener is closed: net.ErrClosed is no error here.
 func (s *Server) Serve(listener net.Listener) error {
+	if !s.begin() {
+		return nil
+	}
+	defer s.working.Done()
 	s.working.Go(s.ticks)
 	pause := acceptPause
 	for {
 		raw, err := listener.Accept()
 		if err == nil {
 			pause = acceptPause
-			s.working.Go(func() { s.take(raw) })
+			s.working.Go(func() { s.take(newConn(s, raw)) })
 			continue
 		}
 		if temporary, ok := errors.AsType[interface {
@@ -67,11 +72,21 @@ func (s *Server) Serve(listener net.Listener) error {
 	}
 }
 
+// begin has Shutdown wait for Serve, unless it came first.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.working.Add(1)
+	return true
+}
+
 const acceptPause = 5 * time.Millisecond
 
 // take serves one connection.
-func (s *Server) take(raw net.Conn) {
-	c := newConn(s, raw)
+func (s *Server) take(c *conn) {
 	err := c.greet()
 	if err == nil && !s.remember(c) {
 		err = net.ErrClosed
@@ -81,8 +96,8 @@ func (s *Server) take(raw net.Conn) {
 			c.end(err)
 			return
 		}
-		s.Log.Debug("a connection ended before its first call", "peer", raw.RemoteAddr(), "error", err)
-		_ = raw.Close() // nobody to tell
+		s.Log.Debug("a connection ended before its first call", "peer", c.below.RemoteAddr(), "error", err)
+		_ = c.below.Close() // nobody to tell
 		return
 	}
 	c.serve()
@@ -100,7 +115,7 @@ func (s *Server) remember(c *conn) bool {
 }
 
 func (s *Server) forget(c *conn, err error) {
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.Log.Debug("a connection broke", "peer", c.raw.RemoteAddr(), "error", err)
 	}
 	s.mu.Lock()
@@ -153,6 +168,7 @@ func (s *Server) stop() {
 	s.idle.Broadcast()
 	s.mu.Unlock()
 	for _, c := range s.all() {
+		c.cut()
 		c.close(net.ErrClosed)
 	}
 }
@@ -175,11 +191,30 @@ func (c *conn) warn() {
 // leave is the second half: what begins now is refused.
 func (c *conn) leave() {
 	c.mu.Lock()
+	if c.leaving != warned {
+		c.mu.Unlock()
+		return
+	}
 	c.leaving = left
-	newest, idle := c.newest, c.active == 0
+	c.writing++
+	newest := c.newest
 	c.mu.Unlock()
 	c.writer.goAway(newest, http2.ErrCodeNo, "graceful_stop")
-	if idle {
-		_ = c.raw.Close() // nobody to tell
+	c.written()
+}
+
+// written notes that an answer is on its way.
+func (c *conn) written() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing--
+	c.partLocked()
+}
+
+// partLocked ends a connection after the last answer. The client closes it, and has a moment to:
+// closing it with something unread resets it, and the answer may be lost with it.
+func (c *conn) partLocked() {
+	if c.leaving == left && c.active == 0 && c.writing == 0 {
+		_ = c.raw.SetReadDeadline(time.Now().Add(lingerTime)) // fails if it is closed
 	}
 }

@@ -28,6 +28,7 @@ type stream struct {
 	over     bool  // we have, or the stream was reset
 	filling  bool  // the reading goroutine is at work on the call
 	running  bool  // somebody works on the call, and closes it
+	late     bool  // it came too slowly, and is told so
 	released bool  // it counts no more
 }
 
@@ -46,11 +47,15 @@ func (c *conn) releaseLocked(s *stream) {
 	}
 	s.released = true
 	c.active--
+	s.closeLocked()
+	c.partLocked()
+}
+
+// closeLocked lets go of a call's memory.
+func (s *stream) closeLocked() {
 	if s.call != nil {
 		s.call.Close()
-	}
-	if c.active == 0 && c.leaving == left {
-		_ = c.raw.Close() // nobody to tell
+		s.call = nil
 	}
 }
 
@@ -63,7 +68,7 @@ func (c *conn) answer(s *stream, status *Status) {
 	}
 	if status == nil && !c.takeSendLocked(s, int64(len(emptyMessage))) {
 		c.mu.Unlock()
-		go c.answerLater(s) // the peer lets us send nothing at all: none that is known does
+		c.server.working.Go(func() { c.answerLater(s) }) // the peer lets us send nothing at all: none that is known does
 		return
 	}
 	c.sayLocked(s, status)
@@ -87,7 +92,8 @@ var emptyMessage = make([]byte, prefixBytes)
 
 const prefixBytes = 5
 
-// sayLocked writes an answer, and unlocks the connection before.
+// sayLocked writes an answer, and unlocks the connection before. The stream does not count any
+// more by then: its client may begin another as soon as it has read this.
 func (c *conn) sayLocked(s *stream, status *Status) {
 	early := !s.ended
 	if early {
@@ -96,16 +102,12 @@ func (c *conn) sayLocked(s *stream, status *Status) {
 	s.over = true
 	delete(c.streams, s.id)
 	c.forgiven = true
+	c.writing++
+	c.releaseLocked(s)
 	c.mu.Unlock()
 	s.ctx.end(context.Canceled)
 	c.writer.answer(s.id, status, early)
-	c.release(s)
-}
-
-func (c *conn) release(s *stream) {
-	c.mu.Lock()
-	c.releaseLocked(s)
-	c.mu.Unlock()
+	c.written()
 }
 
 // answer writes a whole answer. A client that has not sent everything is told not to, after it.
@@ -149,7 +151,8 @@ func (c *conn) work(s *stream) {
 	}
 	c.mu.Lock()
 	s.running = false
-	if s.over { // reset meanwhile
+	s.closeLocked() // the answer may have to wait
+	if s.over {     // reset meanwhile
 		c.releaseLocked(s)
 	}
 	c.mu.Unlock()

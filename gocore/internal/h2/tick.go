@@ -22,7 +22,7 @@ func (c *conn) tick(now time.Time) {
 	c.relieve()
 	c.hurry(now)
 	if c.writer.stuck(now, c.server.PingTimeout) {
-		_ = c.raw.Close() // it does not read
+		c.cut() // it does not read
 		return
 	}
 	c.probe()
@@ -38,7 +38,7 @@ func (c *conn) insist() {
 		return
 	}
 	if c.waited += c.server.Tick; c.waited > farewellTime {
-		go c.leave() // the tick does not wait for a peer
+		c.server.working.Go(c.leave) // the tick does not wait for a peer
 	}
 }
 
@@ -71,17 +71,23 @@ func (c *conn) hurry(now time.Time) {
 	var all []late
 	c.mu.Lock()
 	for _, s := range c.streams {
-		if s.call == nil || s.ended {
+		if s.call == nil || s.ended || s.late {
 			continue
 		}
 		if status := c.server.Slow(s.came.Load(), now.Sub(s.start)); status != nil {
+			s.late = true
 			all = append(all, late{s, status})
 		}
 	}
 	c.mu.Unlock()
-	for _, l := range all {
-		c.answer(l.stream, l.status)
+	if len(all) == 0 {
+		return
 	}
+	c.server.working.Go(func() { // the tick does not wait for a peer
+		for _, l := range all {
+			c.answer(l.stream, l.status)
+		}
+	})
 }
 
 // probe asks a silent peer whether it is there, and then gives it up.
@@ -95,8 +101,8 @@ func (c *conn) probe() {
 	after, limit := c.server.PingAfter, c.server.PingTimeout
 	switch {
 	case c.silent > after+limit:
-		_ = c.raw.Close() // nobody to tell
+		c.cut()
 	case before <= after && c.silent > after:
-		go c.writer.ping(false, [8]byte{}) // the tick does not wait for a peer
+		c.server.working.Go(func() { c.writer.ping(false, [8]byte{}) }) // the tick does not wait for a peer
 	}
 }

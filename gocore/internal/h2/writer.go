@@ -71,6 +71,13 @@ func (w *writer) headersLocked(id uint32, end bool, fields ...hpack.HeaderField)
 	}
 }
 
+// resetLater is reset for the goroutine that reads, which writes before it waits.
+func (w *writer) resetLater(id uint32, code http2.ErrCode) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.frames.WriteRSTStream(id, code)
+}
+
 func (w *writer) reset(id uint32, code http2.ErrCode) {
 	w.mu.Lock()
 	_ = w.frames.WriteRSTStream(id, code)

@@ -6,13 +6,10 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// success answers every OTLP request that is taken: a response with nothing to say.
-type success struct{}
-
 // encoded is a message that is encoded already.
 type encoded []byte
 
-// rawCodec answers OTLP requests, whose messages gRPC never sees: see incoming. Everything
+// rawCodec answers OTAP and Flight, whose messages gRPC never sees: see incoming. Everything
 // else, which is the health service, is protobuf.
 type rawCodec struct{ encoding.CodecV2 }
 
@@ -21,11 +18,9 @@ func newCodec() rawCodec { return rawCodec{encoding.GetCodecV2(proto.Name)} }
 // Name makes the answers' content type that of the requests.
 func (c rawCodec) Name() string { return proto.Name }
 
-// Marshal has nothing to say for an OTLP response: a full success has no bytes.
+// Marshal is for the answers of OTAP and Flight, and of the health service.
 func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	switch v := v.(type) {
-	case success:
-		return nil, nil
 	case encoded:
 		return mem.BufferSlice{mem.SliceBuffer(v)}, nil
 	case mem.BufferSlice: // in memory that is given back when it was sent

@@ -24,6 +24,7 @@ func (g *GRPC) front() *h2.Server {
 		exports["/"+signal.GRPCService()+"/Export"] = signal
 	}
 	return h2.New(h2.Options{
+		Admit: g.admit,
 		Open:  func(head *h2.Head) (h2.Call, *h2.Status) { return g.open(exports, head) },
 		Other: g.server,
 		Slow:  g.slow,
@@ -40,14 +41,19 @@ const frontEncodings = codingGzip + "," + codingZstd
 
 const frontTick = 50 * time.Millisecond
 
-// open takes a call by its headers, or refuses it: of what has no key no message is read.
-func (g *GRPC) open(exports map[string]otlp.Signal, head *h2.Head) (h2.Call, *h2.Status) {
+// admit asks for a key: of what has none no message is read.
+func (g *GRPC) admit(head *h2.Head) *h2.Status {
 	if keys := g.guard.keys; keys != nil && !strings.HasPrefix(head.Path, openService) {
 		if err := keys.Check(head.Get(strings.ToLower(secure.APIKeyHeader)), head.Get(strings.ToLower(secure.AuthorizationHeader))); err != nil {
 			g.refusedCall(head.Path, kindOf(err))
-			return nil, frontStatus(err)
+			return frontStatus(err)
 		}
 	}
+	return nil
+}
+
+// open takes a call of OTLP by its headers, or refuses it.
+func (g *GRPC) open(exports map[string]otlp.Signal, head *h2.Head) (h2.Call, *h2.Status) {
 	signal, ok := exports[head.Path]
 	if !ok {
 		return nil, nil

@@ -213,16 +213,9 @@ func (g *GRPC) options() []grpc.ServerOption {
 	)
 }
 
-// register adds the three services by hand: generated ones would parse the messages.
+// register adds what front leaves to grpc-go, by hand: generated services would parse the messages.
 func (g *GRPC) register(server *grpc.Server) {
 	for _, signal := range otlp.Signals {
-		if g.acceptor != nil {
-			server.RegisterService(&grpc.ServiceDesc{
-				ServiceName: signal.GRPCService(),
-				HandlerType: (*any)(nil),
-				Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: g.export(signal)}},
-			}, g)
-		}
 		if g.arrow != nil {
 			g.registerOTAP(server, signal)
 		}
@@ -231,20 +224,6 @@ func (g *GRPC) register(server *grpc.Server) {
 		g.flight.register(server)
 	}
 	g.registerHealth(server)
-}
-
-// export is the one method of all signals. What gRPC offers to receive with is not used: it
-// would buffer any message whole.
-func (g *GRPC) export(signal otlp.Signal) grpc.MethodHandler {
-	op := "receive " + signal.String() + " over gRPC"
-	return func(_ any, ctx context.Context, _ func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		identity(ctx)
-		if err := g.take(ctx, signal, op); err != nil {
-			g.acceptor.Refused(signal, kindOf(err))
-			return nil, statusOf(err).Err()
-		}
-		return success{}, nil
-	}
 }
 
 // refusedCall counts a call that its guard refused.
@@ -257,48 +236,6 @@ func (g *GRPC) refusedCall(method string, kind fault.Kind) {
 			g.arrow.Refused(signal, kind)
 		}
 	}
-}
-
-// take receives a message and hands it to the acceptor, uncompressed and within the budget.
-func (g *GRPC) take(ctx context.Context, signal otlp.Signal, op string) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = panicked(g.logger, op, value)
-		}
-	}()
-	if g.draining.Err() != nil {
-		return closing(op)
-	}
-	stream, err := streamOf(ctx)
-	if err != nil {
-		return err
-	}
-	account := g.bodies.account()
-	defer account.close()
-	in := &incoming{stream: stream, account: &account, buffers: g.buffers, limit: g.bodies.limit, watch: watch(stream, g.grace)}
-	defer in.free()
-	defer in.watch.stop()
-	if err := in.receive(); err != nil {
-		return err
-	}
-	if in.packed {
-		return g.takePacked(ctx, signal, in)
-	}
-	whole, err := in.join()
-	if err != nil {
-		return err
-	}
-	defer whole.Free()
-	return g.acceptor.Accept(ctx, signal, whole.ReadOnlyData())
-}
-
-func (g *GRPC) takePacked(ctx context.Context, signal otlp.Signal, in *incoming) error {
-	b := g.bodies.get(in.account)
-	defer b.free()
-	if err := g.inflate(b, in); err != nil {
-		return err
-	}
-	return g.acceptor.Accept(ctx, signal, b.data)
 }
 
 func (g *GRPC) inflate(b *body, in *incoming) error {

@@ -60,18 +60,6 @@ type incoming struct {
 	unread *mem.Reader // of a packed message, once it is there
 }
 
-// receive reads the one message of a call to the end of the stream.
-func (in *incoming) receive() error {
-	var prefix [prefixBytes]byte
-	if err := in.stream.ReadMessageHeader(prefix[:]); err != nil {
-		return in.fault(err)
-	}
-	if err := in.message(prefix); err != nil {
-		return err
-	}
-	return in.end()
-}
-
 // message reads what its prefix announces.
 func (in *incoming) message(prefix [prefixBytes]byte) error {
 	size := int64(prefix[1])<<24 | int64(prefix[2])<<16 | int64(prefix[3])<<8 | int64(prefix[4])
@@ -107,23 +95,6 @@ func (in *incoming) read(n int) error {
 	}
 	in.parts = append(in.parts, part...)
 	in.watch.came(n)
-	return nil
-}
-
-// end waits for the end of the stream: what a client sends behind its message would be
-// buffered for as long as the message is worked on.
-func (in *incoming) end() error {
-	more, err := in.stream.Read(1)
-	if err == nil {
-		more.Free()
-		return fault.New(fault.Invalid, "receive", "the call has more than one message")
-	}
-	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return in.fault(err)
-	}
-	if !in.watch.stop() {
-		return tooSlow()
-	}
 	return nil
 }
 

@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	arrowpb "github.com/open-telemetry/otel-arrow/go/api/experimental/arrow/v1"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
@@ -43,9 +45,14 @@ const tracesExport = "/opentelemetry.proto.collector.trace.v1.TraceService/Expor
 
 func (r *grpcRig) open(t *testing.T, client *http.Client, method string, headers ...string) *handCall {
 	t.Helper()
+	return openAt(t, client, r.Addr(), method, headers...)
+}
+
+func openAt(t *testing.T, client *http.Client, address, method string, headers ...string) *handCall {
+	t.Helper()
 	from, to := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.Addr()+method, from)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+method, from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,6 +279,53 @@ func TestGRPCOddFraming(t *testing.T) {
 				call.expect(t, c.want)
 			}
 		})
+	}
+}
+
+// TestOTAPOddFraming ends a stream, and the connection serves on: grpc-go's framing is not used here
+// either.
+func TestOTAPOddFraming(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent  []byte
+		ended bool // by the client
+		want  codes.Code
+	}{
+		"unknown flag":   {append(prefix(7, 3), "abc"...), false, codes.InvalidArgument},
+		"too long":       {prefix(0, 1<<20+1), false, codes.ResourceExhausted},
+		"cut off":        {append(prefix(0, 100), "abc"...), true, codes.InvalidArgument},
+		"half a message": {append(prefix(0, 100_000), make([]byte, 20<<10)...), false, codes.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rig, client := startArrow(t, testLimits()), byHand(t)
+			rig.grace = 50 * time.Millisecond
+			call := openAt(t, client, rig.Addr(), otapMethod(otlp.Traces))
+			call.send(c.sent)
+			if c.ended {
+				_ = call.Close()
+			}
+			call.expect(t, c.want)
+			rig.grace = time.Minute
+			rig.expectStatus(t, rig.batch(t, 3), arrowpb.StatusCode_OK)
+		})
+	}
+}
+
+// TestOTAPManyTinyFrames: what comes byte by byte is packed, and larger messages are joined.
+func TestOTAPManyTinyFrames(t *testing.T) {
+	rig, client := startArrow(t, testLimits()), byHand(t)
+	message, err := proto.Marshal(rig.batch(t, 500))
+	if err != nil || len(message) < 2*frameBytes {
+		t.Fatalf("%d bytes, %v", len(message), err)
+	}
+	call := openAt(t, client, rig.Addr(), otapMethod(otlp.Traces))
+	call.send(prefix(0, uint32(len(message))))
+	for at := 0; at < len(message); at += 7 {
+		call.send(message[at:min(at+7, len(message))])
+	}
+	_ = call.Close()
+	call.expect(t, codes.OK)
+	if got := rig.fake.take(t); len(got.body) < 50_000 {
+		t.Errorf("%d bytes were accepted", len(got.body))
 	}
 }
 
