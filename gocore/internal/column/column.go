@@ -48,4 +48,11 @@ func appendN[T any](s []T, v T, n int) []T {
 	return s[:len(s)+n]
 }
 
+// appendZeros appends n zero values.
+func appendZeros[T any](s []T, n int) []T {
+	s = slices.Grow(s, n)
+	clear(s[len(s) : len(s)+n])
+	return s[:len(s)+n]
+}
+
 func buffer[T any](s []T) *memory.Buffer { return memory.NewBufferBytes(bytesOf(s)) }

@@ -24,6 +24,9 @@ func models() []*model {
 	words, plain := &Text{}, &Plain{}
 	inner := &Fixed[int64]{}
 	list := &List{Children: []Column{inner}}
+	rare, rarer := &Fixed[int64]{}, &Fixed[int64]{}
+	lists := &List{Children: []Column{rarer}}
+	late, lateLists := &Late{Column: rare}, &Late{Column: lists}
 	must := func(err error) {
 		if err != nil {
 			panic(err)
@@ -75,6 +78,25 @@ func models() []*model {
 			}
 			list.Close()
 			return []string{"[]", "[0]", "[0,1]", "[0,1,2]"}[v%4]
+		}},
+		{column: late, typ: arrow.PrimitiveTypes.Int64, append: func(v int) string {
+			if v%4 != 0 {
+				late.AppendNulls(1)
+				return "(null)"
+			}
+			late.Settle()
+			rare.Append(int64(v))
+			return fmt.Sprint(v)
+		}},
+		{column: lateLists, typ: arrow.ListOf(arrow.PrimitiveTypes.Int64), append: func(v int) string {
+			if v%4 != 0 {
+				lateLists.AppendNulls(1)
+				return "(null)"
+			}
+			lateLists.Settle()
+			rarer.Append(int64(v))
+			lists.Close()
+			return fmt.Sprintf("[%d]", v)
 		}},
 	}
 }

@@ -49,7 +49,7 @@ func (c *Fixed[T]) AppendN(v T, n int) {
 // AppendNulls adds n nulls.
 func (c *Fixed[T]) AppendNulls(n int) {
 	c.valid.nullN(len(c.vals), n)
-	c.vals = appendN(c.vals, 0, n)
+	c.vals = appendZeros(c.vals, n)
 }
 
 // AppendPacked adds eight-byte values as they are in memory, which is how protobuf packs them.

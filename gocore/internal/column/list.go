@@ -23,10 +23,10 @@ func (c *List) Close() {
 }
 
 // CloseNull ends the row with a null; nothing may have been appended for it.
-func (c *List) CloseNull() { c.CloseNulls(1) }
+func (c *List) CloseNull() { c.AppendNulls(1) }
 
-// CloseNulls adds n rows that are null.
-func (c *List) CloseNulls(n int) {
+// AppendNulls adds n rows that are null.
+func (c *List) AppendNulls(n int) {
 	c.valid.nullN(len(c.ends), n)
 	c.ends = appendN(c.ends, last(c.ends), n)
 }

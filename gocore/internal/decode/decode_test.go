@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/otlp-arrow/otlp-arrow/bench/sample"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/encode/otlpgen"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
@@ -45,6 +47,47 @@ func TestABadRequestLeavesNoTrace(t *testing.T) {
 	b, _ := got.MarshalJSON()
 	if string(a) != string(b) {
 		t.Error("the batch differs from one that never met the bad request")
+	}
+}
+
+// TestBadRequestsOfEveryKindLeaveNoTrace: also in columns that wait for their first value.
+func TestBadRequestsOfEveryKindLeaveNoTrace(t *testing.T) {
+	for _, signal := range otlp.Signals {
+		t.Run(signal.String(), func(t *testing.T) {
+			clean, dirty := New(signal), New(signal)
+			rapid.Check(t, func(t *rapid.T) {
+				clean.Reset()
+				dirty.Reset()
+				for range rapid.IntRange(1, 6).Draw(t, "requests") {
+					body, err := proto.Marshal(otlpgen.Request(t, signal))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if rapid.Bool().Draw(t, "bad") {
+						if err := dirty.Decode(append(body, 1<<3|2, 5)); err == nil {
+							t.Fatal("what is cut off was taken")
+						}
+						continue
+					}
+					a, b := clean.Decode(body), dirty.Decode(body)
+					if (a == nil) != (b == nil) {
+						t.Fatalf("%v, and after bad requests %v", a, b)
+					}
+				}
+				expectEqual(t, clean, dirty)
+			})
+		})
+	}
+}
+
+func expectEqual(t *rapid.T, clean, dirty *Table) {
+	want, got := clean.Batch(), dirty.Batch()
+	defer want.Release()
+	defer got.Release()
+	a, errA := want.MarshalJSON()
+	b, errB := got.MarshalJSON()
+	if errA != nil || errB != nil || string(a) != string(b) {
+		t.Fatalf("%s, %v\nafter bad requests\n%s, %v", a, errA, b, errB)
 	}
 }
 

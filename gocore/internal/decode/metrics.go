@@ -53,6 +53,8 @@ type metrics struct {
 	zeroCount                     column.Fixed[uint64]
 	zeroThreshold                 column.Fixed[float64]
 	positive, negative            buckets
+	rare                          []*column.Late // what is exponential histograms' alone
+	ofSummaries                   column.Late    // likewise quantiles
 	quantiles                     column.List
 	quantile, quantileValue       column.Fixed[float64]
 	exemplars                     exemplars
@@ -99,12 +101,29 @@ func (m *metrics) bindHistograms(named *columns) {
 	m.quantiles.Children = []column.Column{&m.quantile, &m.quantileValue}
 	named.add("bucket_counts", &m.bucketCounts)
 	named.add("explicit_bounds", &m.explicitBounds)
-	named.add("scale", &m.scale)
-	named.add("zero_count", &m.zeroCount)
-	named.add("zero_threshold", &m.zeroThreshold)
-	m.positive.bind(named, "positive")
-	m.negative.bind(named, "negative")
-	named.add("quantiles", &m.quantiles)
+	m.positive.bind()
+	m.negative.bind()
+	m.bindRare(named, "scale", &m.scale)
+	m.bindRare(named, "zero_count", &m.zeroCount)
+	m.bindRare(named, "zero_threshold", &m.zeroThreshold)
+	m.bindRare(named, "positive_offset", &m.positive.offset)
+	m.bindRare(named, "positive_bucket_counts", &m.positive.counts)
+	m.bindRare(named, "negative_offset", &m.negative.offset)
+	m.bindRare(named, "negative_bucket_counts", &m.negative.counts)
+	m.ofSummaries.Column = &m.quantiles
+	named.add("quantiles", &m.ofSummaries)
+}
+
+// bindRare binds a column that only exponential histograms fill.
+func (m *metrics) bindRare(named *columns, name string, col nullable) {
+	late := &column.Late{Column: col}
+	m.rare = append(m.rare, late)
+	named.add(name, late)
+}
+
+type nullable interface {
+	column.Column
+	AppendNulls(n int)
 }
 
 // metricFields is what a Metric holds once; of the data the last kind counts.
@@ -204,6 +223,7 @@ func (m *metrics) data(b []byte) error {
 		return err
 	}
 	m.hashMetric()
+	m.settle()
 	c := wire.NewCursor(b)
 	for i := 0; c.Next(); {
 		if c.Tag() != 1<<3|2 {
@@ -218,6 +238,18 @@ func (m *metrics) data(b []byte) error {
 		return err
 	}
 	return m.fill()
+}
+
+// settle makes the columns ready that only this kind of points fills.
+func (m *metrics) settle() {
+	switch m.state.field {
+	case exponential:
+		for _, late := range m.rare {
+			late.Settle()
+		}
+	case summary:
+		m.ofSummaries.Settle()
+	}
 }
 
 // fill appends, for all points of the metric at once, what they repeat and the nulls of the
@@ -252,20 +284,18 @@ func (m *metrics) fillNulls(field uint32, n int) {
 		m.max.AppendNulls(n)
 	}
 	if field != histogram {
-		m.bucketCounts.CloseNulls(n)
-		m.explicitBounds.CloseNulls(n)
+		m.bucketCounts.AppendNulls(n)
+		m.explicitBounds.AppendNulls(n)
 	}
 	if field != exponential {
-		m.scale.AppendNulls(n)
-		m.zeroCount.AppendNulls(n)
-		m.zeroThreshold.AppendNulls(n)
-		m.positive.fillNulls(n)
-		m.negative.fillNulls(n)
+		for _, late := range m.rare {
+			late.AppendNulls(n)
+		}
 	}
 	if field == summary {
-		m.exemplars.list.CloseNulls(n)
+		m.exemplars.list.AppendNulls(n)
 	} else {
-		m.quantiles.CloseNulls(n)
+		m.ofSummaries.AppendNulls(n)
 	}
 }
 

@@ -212,16 +212,7 @@ type buckets struct {
 	count  column.Fixed[uint64]
 }
 
-func (k *buckets) bind(named *columns, side string) {
-	k.counts.Children = []column.Column{&k.count}
-	named.add(side+"_offset", &k.offset)
-	named.add(side+"_bucket_counts", &k.counts)
-}
-
-func (k *buckets) fillNulls(n int) {
-	k.offset.AppendNulls(n)
-	k.counts.CloseNulls(n)
-}
+func (k *buckets) bind() { k.counts.Children = []column.Column{&k.count} }
 
 // add reads Buckets { sint32 offset = 1; repeated uint64 bucket_counts = 2 }.
 func (k *buckets) add(t *Table, b []byte, has bool, p *point) error {

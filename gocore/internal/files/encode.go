@@ -95,14 +95,30 @@ func (b *body) addBuffers(data arrow.ArrayData, nulls int) error {
 		}
 		return b.put(data, 2, lastOffset(data), 1)
 	case *arrow.DictionaryType:
-		return b.put(data, 1, n*t.IndexType.(arrow.FixedWidthDataType).Bytes(), 4)
+		return b.putValues(data, nulls, t.IndexType.(arrow.FixedWidthDataType).Bytes())
 	case *arrow.BooleanType:
 		return b.put(data, 1, int(bitutil.BytesForBits(int64(n))), 1)
 	case arrow.FixedWidthDataType:
-		return b.put(data, 1, n*t.Bytes(), min(t.Bytes(), 8))
+		return b.putValues(data, nulls, t.Bytes())
 	default:
 		return fmt.Errorf("columns of type %s are not written", t)
 	}
+}
+
+// putValues appends the values of an array, so many bytes each. Where all are null nobody looks at
+// them: they become zeros, which need not be read.
+func (b *body) putValues(data arrow.ArrayData, nulls, bytes int) error {
+	length, width := data.Len()*bytes, min(bytes, 8)
+	if nulls < data.Len() || length == 0 {
+		return b.put(data, 1, length, width)
+	}
+	begin := len(b.bytes)
+	var err error
+	if b.bytes, err = b.squeeze.appendZeros(b.bytes, length, width); err != nil {
+		return err
+	}
+	b.end(begin)
+	return nil
 }
 
 // putOffsets appends n+1 offsets; a column without rows may lack even the first.
@@ -141,9 +157,14 @@ func (b *body) append(bytes []byte, width int) error {
 			return err
 		}
 	}
+	b.end(begin)
+	return nil
+}
+
+// end notes where a buffer lies.
+func (b *body) end(begin int) {
 	b.buffers = append(b.buffers, extent{begin, len(b.bytes) - begin})
 	b.bytes = pad(b.bytes)
-	return nil
 }
 
 // pad fills up to a multiple of eight.

@@ -45,6 +45,14 @@ func newZstd() (compressor, error) {
 // forget lets go of what was kept for the lengths of one batch.
 func (s *squeezer) forget() { clear(s.zeros) }
 
+// appendZeros adds a buffer of n zero bytes in its form on disk.
+func (s *squeezer) appendZeros(to []byte, n, width int) ([]byte, error) {
+	if made, ok := s.zeros[n]; ok {
+		return append(to, made...), nil
+	}
+	return s.append(to, make([]byte, n), width)
+}
+
 // append adds a buffer in its form on disk.
 func (s *squeezer) append(to, from []byte, width int) ([]byte, error) {
 	switch {
