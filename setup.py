@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 ROOT = Path(__file__).resolve().parent
+PROFILE = f"-pgo={ROOT / 'gocore' / 'service.pgo'}"  # docs/decisions/0012-pgo.md
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 
@@ -57,7 +58,7 @@ class BuildGo(build_ext):
         check_go()
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
-        command = ["go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-tags=grpcnotrace"]
+        command = ["go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-tags=grpcnotrace", PROFILE]
         command += ["-ldflags=-s -w" + exports_only()]
         command += shlex.split(os.environ.get("OTLP_ARROW_GO_BUILD_FLAGS", ""))
         command += ["-o", str(target), "./gocore"]

@@ -48,7 +48,7 @@ def call(*command: str | Path, cwd: Path = ROOT) -> None:
 
 def build() -> None:
     CACHE.mkdir(exist_ok=True)
-    call("go", "build", "-tags", "grpcnotrace", "-o", CACHE / "otlp-arrow", "./gocore/cmd/otlp-arrow")
+    call("go", "build", "-pgo", ROOT / "gocore" / "service.pgo", "-tags", "grpcnotrace", "-o", CACHE / "otlp-arrow", "./gocore/cmd/otlp-arrow")
     call("go", "build", "-o", CACHE / "loadgen", "./bench/loadgen")
 
 

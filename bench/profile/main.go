@@ -1,7 +1,7 @@
 // Command profile makes the profile that the compiler is given (docs/decisions/0012-pgo.md): of the
 // service while it takes traces, metrics and logs in turn.
 //
-//	go run -trimpath ./bench/profile gocore/default.pgo gocore/cmd/otlp-arrow/default.pgo
+//	go run -trimpath ./bench/profile gocore/service.pgo
 package main
 
 import (
