@@ -58,8 +58,8 @@ class BuildGo(build_ext):
         check_go()
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
-        command = ["go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-tags=grpcnotrace", PROFILE]
-        command += ["-ldflags=-s -w" + exports_only()]
+        command = ["go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-tags=grpcnotrace"]
+        command += [PROFILE, "-ldflags=-s -w" + exports_only()]
         command += shlex.split(os.environ.get("OTLP_ARROW_GO_BUILD_FLAGS", ""))
         command += ["-o", str(target), "./gocore"]
         if subprocess.run(command, cwd=ROOT, env={**os.environ, "CGO_ENABLED": "1"}).returncode:

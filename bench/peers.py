@@ -48,7 +48,14 @@ def call(*command: str | Path, cwd: Path = ROOT) -> None:
 
 def build() -> None:
     CACHE.mkdir(exist_ok=True)
-    call("go", "build", "-pgo", ROOT / "gocore" / "service.pgo", "-tags", "grpcnotrace", "-o", CACHE / "otlp-arrow", "./gocore/cmd/otlp-arrow")
+    ours = (
+        "-tags=grpcnotrace",
+        "-pgo=gocore/service.pgo",
+        "-o",
+        CACHE / "otlp-arrow",
+        "./gocore/cmd/otlp-arrow",
+    )
+    call("go", "build", *ours)
     call("go", "build", "-o", CACHE / "loadgen", "./bench/loadgen")
 
 
