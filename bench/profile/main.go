@@ -31,7 +31,7 @@ func run(outputs []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	lib, err := otlparrow.Open(context.Background(), otlparrow.Config{Embedded: true, Values: map[string]any{
 		"output_dir": dir, "otlp_grpc": map[string]any{"enabled": true, "endpoint": "127.0.0.1:0"},
 	}})
