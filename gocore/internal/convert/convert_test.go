@@ -140,7 +140,7 @@ func TestManyRows(t *testing.T) {
 		maker := sample.New(3, 1_700_000_000_000_000_000)
 		var bodies [][]byte
 		for range 6 {
-			bodies = append(bodies, maker.Body(s.String(), 500))
+			bodies = append(bodies, maker.Body(s.String(), 120))
 		}
 		src := write(t, disk, filepath.Join(dir, s.String()+".pb"), framed(bodies...))
 		for _, to := range written {
