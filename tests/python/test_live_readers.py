@@ -146,7 +146,7 @@ def read_until_told(name: str, *directories: str) -> None:
                 rows, count = read(path, seen[path])
                 numbers = [check(*row) for row in rows]
                 assert count == seen[path] + len(rows), f"{path}: {count} rows, after {seen[path]}"
-                assert numbers == list(range(numbers[0], numbers[0] + len(rows))) if rows else True
+                assert len(set(numbers)) == len(rows), f"{path}: {numbers}"  # their order is not promised
                 seen[path], reads = count, reads + 1
                 if reads % 10 == 0:
                     print(json.dumps({"reads": reads, "files": len(seen), "rows": seen.total()}), flush=True)
@@ -204,7 +204,7 @@ class Asker(threading.Thread):
         before = self.sent[0]
         table = self.library.traces(columns=["name", "attributes"])
         names = table["name"].to_pylist()
-        assert names == [f"span {number}\0" for number in range(len(names))]
+        assert sorted(names) == sorted(f"span {number}\0" for number in range(len(names)))
         assert len(names) >= max(before, self.count), (len(names), before, self.count)
         self.reads, self.count = self.reads + 1, len(names)
         time.sleep(0.2)
@@ -250,7 +250,7 @@ def test_readers_of_growing_files(tmp_path: Path, capsys: Any) -> None:
             assert asker.count == asker.sent[0]
     for directory, library in zip(directories, (one, many), strict=True):
         rows = read_traces(directory, columns=COLUMNS).to_pylist()
-        assert [check(*row.values()) for row in rows] == list(range(sent[library][0]))
+        assert sorted(check(*row.values()) for row in rows) == list(range(sent[library][0]))
     assert len(list((directories[1] / "otlp" / "traces").iterdir())) > 20
     with capsys.disabled():
         print(f"\n{batches} rounds of batches in {time.monotonic() - started:.1f} s; reads:", end=" ")
