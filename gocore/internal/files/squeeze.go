@@ -47,10 +47,19 @@ func (s *squeezer) forget() { clear(s.zeros) }
 
 // appendZeros adds a buffer of n zero bytes in its form on disk.
 func (s *squeezer) appendZeros(to []byte, n, width int) ([]byte, error) {
+	if s.compress == nil {
+		return append(to, make([]byte, n)...), nil
+	}
 	if made, ok := s.zeros[n]; ok {
 		return append(to, made...), nil
 	}
-	return s.append(to, make([]byte, n), width)
+	begin := len(to)
+	to, err := s.appendCompressed(to, make([]byte, n), width)
+	if s.zeros == nil {
+		s.zeros = map[int][]byte{}
+	}
+	s.zeros[n] = bytes.Clone(to[begin:])
+	return to, err
 }
 
 // append adds a buffer in its form on disk.
@@ -61,16 +70,7 @@ func (s *squeezer) append(to, from []byte, width int) ([]byte, error) {
 	case !allZero(from):
 		return s.appendCompressed(to, from, width)
 	}
-	begin := len(to)
-	if made, ok := s.zeros[len(from)]; ok {
-		return append(to, made...), nil
-	}
-	to, err := s.appendCompressed(to, from, width)
-	if s.zeros == nil {
-		s.zeros = map[int][]byte{}
-	}
-	s.zeros[len(from)] = bytes.Clone(to[begin:])
-	return to, err
+	return s.appendZeros(to, len(from), width)
 }
 
 func (s *squeezer) appendCompressed(to, from []byte, width int) ([]byte, error) {

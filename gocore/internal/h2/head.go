@@ -56,10 +56,10 @@ func (h *Head) take(field *hpack.HeaderField) bool {
 	return true
 }
 
-// Get is a header's first value, by its name in lower case.
+// Get is a header's first value.
 func (h *Head) Get(name string) string {
 	for i := range h.fields {
-		if h.fields[i].Name == name {
+		if strings.EqualFold(h.fields[i].Name, name) {
 			return h.fields[i].Value
 		}
 	}

@@ -2,7 +2,6 @@ package receive
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -10,7 +9,6 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/h2"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
-	"github.com/otlp-arrow/otlp-arrow/gocore/internal/secure"
 )
 
 // The calls of OTLP/gRPC are served by h2, which hands their bytes over as they come; all other
@@ -43,11 +41,8 @@ const frontTick = 50 * time.Millisecond
 
 // admit asks for a key: of what has none no message is read.
 func (g *GRPC) admit(head *h2.Head) *h2.Status {
-	if keys := g.guard.keys; keys != nil && !strings.HasPrefix(head.Path, openService) {
-		if err := keys.Check(head.Get(strings.ToLower(secure.APIKeyHeader)), head.Get(strings.ToLower(secure.AuthorizationHeader))); err != nil {
-			g.refusedCall(head.Path, kindOf(err))
-			return frontStatus(err)
-		}
+	if err := g.guard.admit(head.Path, head.Get); err != nil {
+		return frontStatus(err)
 	}
 	return nil
 }
@@ -61,7 +56,7 @@ func (g *GRPC) open(exports map[string]otlp.Signal, head *h2.Head) (h2.Call, *h2
 	c := &exportCall{of: g, signal: signal, encoding: head.Encoding, account: g.bodies.account(), size: -1}
 	c.rest.account, c.rest.buffers = &c.account, g.buffers
 	if coding, ok := g.coding(head.Encoding); !ok { // a call may say so and send it as it is
-		status := c.refuse(fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding))
+		status := c.refuse(unknownEncoding(coding))
 		status.Encodings = frontEncodings
 		return nil, status
 	}
@@ -126,11 +121,9 @@ func (c *exportCall) Came() *h2.Status {
 
 func (c *exportCall) check() error {
 	if c.size < 0 && c.came >= prefixBytes {
-		data := c.message.data
-		c.size = int64(data[1])<<24 | int64(data[2])<<16 | int64(data[3])<<8 | int64(data[4])
-		c.packed = data[0] == 1
-		if data[0] > 1 {
-			return fault.New(fault.Invalid, "receive", "a message begins with %d instead of 0 or 1", data[0])
+		var err error
+		if c.packed, c.size, err = announced([prefixBytes]byte(c.message.data), c.of.bodies.limit); err != nil {
+			return err
 		}
 		if c.packed {
 			if err := c.repack(); err != nil {
@@ -138,10 +131,7 @@ func (c *exportCall) check() error {
 			}
 		}
 	}
-	switch {
-	case c.size > c.of.bodies.limit:
-		return tooLarge(c.of.bodies.limit)
-	case c.size >= 0 && c.came > prefixBytes+c.size:
+	if c.size >= 0 && c.came > prefixBytes+c.size {
 		return fault.New(fault.Invalid, "receive", "the call has more than one message")
 	}
 	return nil

@@ -252,6 +252,10 @@ func (g *GRPC) coding(encoding string) (coding string, ok bool) {
 	return coding, ok
 }
 
+func unknownEncoding(coding string) error {
+	return fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding)
+}
+
 // unpack inflates a message.
 func (g *GRPC) unpack(b *body, encoding string, empty bool, from io.Reader) error {
 	coding, ok := g.coding(encoding)
@@ -259,7 +263,7 @@ func (g *GRPC) unpack(b *body, encoding string, empty bool, from io.Reader) erro
 	case coding == codingIdentity: // INTERNAL is what gRPC's compression.md asks for
 		return fault.New(fault.Internal, "receive", "a message is said to be compressed, and not how")
 	case !ok: // a host process has registered it
-		return fault.New(fault.Unsupported, "receive", "encoding %q: want gzip or zstd", coding)
+		return unknownEncoding(coding)
 	case empty: // compressed to nothing at all: some clients do so with an empty request
 		return nil
 	case coding == codingZstd, coding == codingArrowZstd:

@@ -32,26 +32,32 @@ var openService = "/" + healthpb.Health_ServiceDesc.ServiceName + "/"
 // tap sees a call when its headers are there: what it refuses has no message read, let alone
 // inflated, and no stream. An interceptor would come after all that.
 func (g guard) tap(ctx context.Context, call *tap.Info) (context.Context, error) {
-	if strings.HasPrefix(call.FullMethodName, openService) {
-		return ctx, nil
-	}
 	if call.FullMethodName == handshakeMethod { // it is what asks for the key
 		return ctx, nil
 	}
-	if err := g.check(call.FullMethodName, call.Header); err != nil {
-		if g.refused != nil {
-			g.refused(call.FullMethodName, kindOf(err))
-		}
+	if err := g.admit(call.FullMethodName, func(name string) string { return first(call.Header, name) }); err != nil {
 		return ctx, statusOf(err).Err()
 	}
 	return ctx, nil
 }
 
+// admit asks a call for its key, and counts it if it has none; header gives a header's first value.
+func (g guard) admit(method string, header func(name string) string) error {
+	if g.keys == nil || strings.HasPrefix(method, openService) {
+		return nil
+	}
+	err := g.check(method, header)
+	if err != nil && g.refused != nil {
+		g.refused(method, kindOf(err))
+	}
+	return err
+}
+
 // check looks for a key in a call's headers.
-func (g guard) check(method string, header metadata.MD) error {
-	apiKey, authorization := first(header, secure.APIKeyHeader), first(header, secure.AuthorizationHeader)
+func (g guard) check(method string, header func(name string) string) error {
+	apiKey, authorization := header(secure.APIKeyHeader), header(secure.AuthorizationHeader)
 	if strings.HasPrefix(method, "/"+flight.Service+"/") {
-		return g.keys.CheckAny(apiKey, authorization, first(header, flightTokenHeader))
+		return g.keys.CheckAny(apiKey, authorization, header(flightTokenHeader))
 	}
 	return g.keys.Check(apiKey, authorization)
 }

@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"sync"
@@ -60,16 +61,24 @@ type incoming struct {
 	unread *mem.Reader // of a packed message, once it is there
 }
 
+// announced is what a prefix tells of its message.
+func announced(prefix [prefixBytes]byte, limit int64) (packed bool, size int64, err error) {
+	if prefix[0] > 1 {
+		return false, 0, fault.New(fault.Invalid, "receive", "a message begins with %d instead of 0 or 1", prefix[0])
+	}
+	if size = int64(binary.BigEndian.Uint32(prefix[1:])); size > limit {
+		return false, 0, tooLarge(limit)
+	}
+	return prefix[0] == 1, size, nil
+}
+
 // message reads what its prefix announces.
 func (in *incoming) message(prefix [prefixBytes]byte) error {
-	size := int64(prefix[1])<<24 | int64(prefix[2])<<16 | int64(prefix[3])<<8 | int64(prefix[4])
-	if prefix[0] > 1 {
-		return fault.New(fault.Invalid, "receive", "a message begins with %d instead of 0 or 1", prefix[0])
+	packed, size, err := announced(prefix, in.limit)
+	if err != nil {
+		return err
 	}
-	if size > in.limit {
-		return tooLarge(in.limit)
-	}
-	in.packed = prefix[0] == 1
+	in.packed = packed
 	for piece := min(size, frameBytes-prefixBytes); piece > 0; piece = min(size, frameBytes) {
 		if err := in.read(int(piece)); err != nil {
 			return err
