@@ -9,6 +9,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flatbuf"
 )
 
 // data is a column of buffers, nil ones for those that are absent.
@@ -130,12 +132,12 @@ func TestInflated(t *testing.T) {
 	}{
 		"plain":       {make([]byte, 5), false, false, 5, nil},
 		"nothing":     {nil, true, true, 0, nil},
-		"short":       {make([]byte, 7), true, false, 0, errBodies},
+		"short":       {make([]byte, 7), true, false, 0, flatbuf.ErrBodies},
 		"as it is":    {le64(math.MaxUint64, 0), true, true, 16, nil},
-		"below zero":  {le64(math.MaxUint64-1, 0), true, false, 0, errBodies},
+		"below zero":  {le64(math.MaxUint64-1, 0), true, false, 0, flatbuf.ErrBodies},
 		"lz4":         {le64(1 << 40), true, false, 1 << 40, nil},
-		"no frame":    {le64(5, 0), true, true, 0, errBodies},
-		"wide window": {append(le64(5), window...), true, true, 0, errWindow},
+		"no frame":    {le64(5, 0), true, true, 0, flatbuf.ErrBodies},
+		"wide window": {append(le64(5), window...), true, true, 0, flatbuf.ErrWindow},
 	} {
 		if size, err := inflated(c.part, c.packed, c.zstd); size != c.size || !errors.Is(err, c.want) {
 			t.Errorf("%s: %d, %v", name, size, err)

@@ -1,11 +1,8 @@
 package flight
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flatbuf"
 )
@@ -25,14 +22,11 @@ const (
 	maxHead   = 1 << 20 // the widest of our schemas takes some 10 KiB
 	maxFields = 1 << 12 // of a schema, those in others included
 	maxDepth  = 8       // list<struct<map<...>>> is five deep
-	maxWindow = 8 << 20 // what RFC 8878 asks decoders to support
 )
 
 var (
 	errMessage = errors.New("no Arrow message where there should be one")
 	errSchema  = errors.New("a schema that is damaged, or has too many fields or too deep ones")
-	errBodies  = errors.New("an Arrow record whose parts are not within it")
-	errWindow  = errors.New("a zstd window larger than 8 MiB")
 )
 
 // kindOf reads the kind of a message and looks whether its body is all there.
@@ -70,7 +64,7 @@ func survey(kind byte, d Data) (largest int64, err error) {
 	for _, buffer := range f.Structs(f.Field(at, 2)) {
 		offset, size := f.Word(buffer), f.Word(buffer+8)
 		if end := offset + size; end < offset || end > uint64(len(d.Body)) {
-			return 0, errBodies
+			return 0, flatbuf.ErrBodies
 		}
 		n, err := inflated(d.Body[offset:offset+size], packed, zstdPacked)
 		if err != nil {
@@ -79,37 +73,18 @@ func survey(kind byte, d Data) (largest int64, err error) {
 		largest = add(largest, n)
 	}
 	if rows := f.Word(f.Field(at, 0)); f.Bad() || int64(rows) < 0 {
-		return 0, errBodies
+		return 0, flatbuf.ErrBodies
 	}
 	return largest, nil
 }
 
-// inflated is what one buffer takes: compressed ones tell it in their first eight bytes, and -1
-// there is one that is not compressed after all.
+// inflated is what one buffer takes.
 func inflated(part []byte, packed, zstdPacked bool) (int64, error) {
-	if !packed || len(part) == 0 {
-		return int64(len(part)), nil
+	size, err := flatbuf.Inflated(part, packed, zstdPacked)
+	if err == nil && size > math.MaxInt64 {
+		return 0, flatbuf.ErrBodies
 	}
-	if len(part) < 8 {
-		return 0, errBodies
-	}
-	size := int64(binary.LittleEndian.Uint64(part))
-	switch {
-	case size == -1:
-		return int64(len(part)), nil
-	case size < 0:
-		return 0, errBodies
-	case !zstdPacked:
-		return size, nil
-	}
-	var frame zstd.Header
-	if err := frame.Decode(part[8:]); err != nil {
-		return 0, errBodies
-	}
-	if frame.WindowSize > maxWindow && !frame.SingleSegment {
-		return 0, errWindow
-	}
-	return size, nil
+	return int64(size), err
 }
 
 // add never wraps around.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otlp-arrow/otlp-arrow/bench/sample"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flatbuf"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
@@ -158,7 +159,7 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("a terabyte is taken for %d bytes", o.largest)
 	}
 	bomb[at+4], bomb[at+5] = 0, 0xf0 // no single segment; a window of 2^40
-	if _, err := survey(bomb); !errors.Is(err, errWindow) {
+	if _, err := survey(bomb); !errors.Is(err, flatbuf.ErrWindow) {
 		t.Errorf("a huge window: %v", err)
 	}
 }

@@ -62,7 +62,7 @@ func newPieces(f *flatbuf.Reader, batch int, body []byte, of *record) pieces {
 
 func (p *pieces) err() error {
 	if p.tooFew || p.beyond || p.f.Bad() {
-		return errBodies
+		return flatbuf.ErrBodies
 	}
 	return nil
 }

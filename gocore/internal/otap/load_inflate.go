@@ -9,6 +9,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flatbuf"
 )
 
 var (
@@ -87,7 +89,7 @@ func (in *inflater) inflate(s stored, out []byte) error {
 func (in *inflater) unzstd(b, out []byte, size int) (err error) {
 	if in.zstd == nil {
 		in.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
-			zstd.WithDecoderMaxWindow(maxWindow))
+			zstd.WithDecoderMaxWindow(flatbuf.MaxWindow))
 		if err != nil {
 			return err
 		}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"math"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flatbuf"
 )
 
@@ -30,15 +28,12 @@ const (
 	maxHead      = 1 << 20 // the widest of OTAP's schemas takes some 4 KiB
 	maxFields    = 1 << 10 // of a schema, those in others included
 	maxDepth     = 8       // list<struct<...>> is three deep
-	maxWindow    = 8 << 20 // what RFC 8878 asks decoders to support
 	rowBytes     = 8       // what a value takes while it is looked at, whatever it is in the record
 )
 
 var (
 	errMessage = errors.New("no Arrow IPC message where there should be one")
 	errSchema  = errors.New("a schema that is damaged, or has too many fields or too deep ones")
-	errBodies  = errors.New("an Arrow record whose parts are not within it")
-	errWindow  = errors.New("a zstd window larger than 8 MiB")
 	errBatches = errors.New("more than one record batch")
 )
 
@@ -123,48 +118,21 @@ func (o *outline) add(kind byte, head, body []byte) error {
 		o.values += int64(f.Word(node)) // which largest bounds
 		node += pairBytes
 	}
-	for buffer, n := f.Vector(f.Field(at, batchBuffers), pairBytes); n > 0; n-- {
+	for buffer, left := f.Vector(f.Field(at, batchBuffers), pairBytes); left > 0; left-- {
 		offset, size := f.Word(buffer), f.Word(buffer+8)
 		if end := offset + size; end < offset || end > uint64(len(body)) {
-			return errBodies
+			return flatbuf.ErrBodies
 		}
 		part := body[offset : offset+size]
-		if err := o.inflated(part, packed != 0, packed == packedZstd); err != nil {
+		n, err := flatbuf.Inflated(part, packed != 0, packed == packedZstd)
+		if err != nil {
 			return err
 		}
+		o.grow(n, 1)
 		buffer += pairBytes
 	}
 	if f.Bad() || int64(rows) < 0 {
-		return errBodies
-	}
-	return nil
-}
-
-// inflated adds what one buffer takes: compressed ones tell it in their first eight bytes, and
-// -1 there is one that is not compressed after all.
-func (o *outline) inflated(part []byte, packed, zstdPacked bool) error {
-	if !packed || len(part) == 0 {
-		o.grow(uint64(len(part)), 1)
-		return nil
-	}
-	if len(part) < 8 {
-		return errBodies
-	}
-	size := binary.LittleEndian.Uint64(part)
-	if size == math.MaxUint64 {
-		o.grow(uint64(len(part)), 1)
-		return nil
-	}
-	o.grow(size, 1)
-	if !zstdPacked {
-		return nil
-	}
-	var frame zstd.Header
-	if err := frame.Decode(part[8:]); err != nil {
-		return errBodies
-	}
-	if frame.WindowSize > maxWindow && !frame.SingleSegment {
-		return errWindow
+		return flatbuf.ErrBodies
 	}
 	return nil
 }
