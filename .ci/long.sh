@@ -38,6 +38,11 @@ step_soak() {
 	python3 bench/soak.py
 }
 
+step_overload() {
+	say overload
+	python3 bench/overload.py
+}
+
 step_interop() {
 	say interop
 	python3 tests/interop/run.py
@@ -53,7 +58,7 @@ step_peers() {
 }
 
 steps=("$@")
-[[ $# -gt 0 ]] || steps=(fuzz crashes kills soak interop peers)
+[[ $# -gt 0 ]] || steps=(fuzz crashes kills overload soak interop peers)
 for step in "${steps[@]}"; do
 	"step_$step"
 done

@@ -17,9 +17,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/otlp-arrow/otlp-arrow/bench/sample"
@@ -62,6 +64,7 @@ type options struct {
 	per, n, c, conns, pid, second int
 	rate                          float64
 	settle                        time.Duration
+	retry                         bool
 }
 
 func parse() (options, error) {
@@ -76,6 +79,7 @@ func parse() (options, error) {
 	flag.Float64Var(&o.rate, "rate", 0, "requests a second; 0 = as fast as possible")
 	flag.IntVar(&o.second, "seconds", 0, "longest time to send; 0 = until -n")
 	flag.DurationVar(&o.settle, "settle", 6*time.Second, "wait after the load before the server's CPU is read")
+	flag.BoolVar(&o.retry, "retry", false, "send again what is refused with RetryInfo, when that says so")
 	flag.Parse()
 	host, _, err := net.SplitHostPort(o.addr)
 	if err != nil {
@@ -98,6 +102,7 @@ func parse() (options, error) {
 type result struct {
 	Acked           int      `json:"acked"`
 	Failed          int      `json:"failed"`
+	Retries         int      `json:"retries"` // requests
 	Seconds         float64  `json:"seconds"`
 	ItemsPerS       float64  `json:"items_per_s"`
 	P50             float64  `json:"p50_ms"`
@@ -234,7 +239,7 @@ func load(o options, conns []*grpc.ClientConn, bodies [][]byte) (result, []time.
 	for range o.c {
 		workers.Go(func() {
 			var took []time.Duration
-			failed, first := 0, ""
+			failed, retries, first := 0, 0, ""
 			for {
 				i := int(next.Add(1) - 1)
 				begin := time.Now()
@@ -250,7 +255,13 @@ func load(o options, conns []*grpc.ClientConn, bodies [][]byte) (result, []time.
 				if o.n > 0 && i >= o.n || o.second > 0 && begin.Sub(start) >= time.Duration(o.second)*time.Second {
 					break
 				}
-				if err := send(conns[i%len(conns)], o.signal, bodies[i%len(bodies)]); err != nil {
+				err := send(conns[i%len(conns)], o.signal, bodies[i%len(bodies)])
+				for wait := retryAfter(err); o.retry && wait > 0; wait = retryAfter(err) {
+					time.Sleep(wait)
+					retries++
+					err = send(conns[i%len(conns)], o.signal, bodies[i%len(bodies)])
+				}
+				if err != nil {
 					failed, first = failed+1, err.Error()
 					continue
 				}
@@ -260,6 +271,7 @@ func load(o options, conns []*grpc.ClientConn, bodies [][]byte) (result, []time.
 			defer mu.Unlock()
 			all = append(all, took...)
 			r.Failed += failed * o.per
+			r.Retries += retries
 			if r.FirstError == "" {
 				r.FirstError = first
 			}
@@ -270,6 +282,16 @@ func load(o options, conns []*grpc.ClientConn, bodies [][]byte) (result, []time.
 	r.Acked = len(all) * o.per
 	r.ItemsPerS = float64(r.Acked) / r.Seconds
 	return r, all
+}
+
+// retryAfter is when a request may be sent again; 0 for never.
+func retryAfter(err error) time.Duration {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok {
+			return info.GetRetryDelay().AsDuration()
+		}
+	}
+	return 0
 }
 
 // percentile is in milliseconds, by nearest rank.
