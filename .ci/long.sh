@@ -3,6 +3,7 @@
 #   fuzz     each fuzz target of the Go core, FUZZTIME (60s) each
 #   crashes  a crash at every call of every recovery from a crash at every call
 #   kills    500 rounds of kill -9 under load
+#   overload 64 connections faster than the service writes (needs pyarrow): nothing acknowledged may be missing
 #   soak     20 minutes of steady load: memory and file handles
 #   interop  OTAP and forwarding to and from a real Collector, contents compared (the first run builds it)
 #   peers    CPU, latency and memory beside the Collector and rotel, and a steady load (needs a quiet machine)
