@@ -336,6 +336,52 @@ func TestFullQueue(t *testing.T) {
 	})
 }
 
+// TestAWriterThatIsBehindGetsItsTurn: requests are held up until it made a step, for a moment at most.
+func TestAWriterThatIsBehindGetsItsTurn(t *testing.T) {
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for name, test := range map[string]struct {
+		ctx   context.Context
+		fails bool // the writer, so that there is nothing to wait for
+		step  bool // the writer makes one
+		want  time.Duration
+	}{
+		"it makes a step": {ctx: context.Background(), step: true},
+		"it makes none":   {ctx: context.Background(), want: maxPace},
+		"nobody waits":    {ctx: cancelled},
+		"it cannot go on": {ctx: context.Background(), fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, testConfig(), func(t *testing.T, in *Ingest, sink *fakeSink, _ *bytes.Buffer) {
+				sink.block = make(chan struct{})
+				if test.fails {
+					close(sink.block)
+					sink.failNext(otlp.Logs, -1)
+				}
+				for range maxBehind + 1 {
+					accept(t, in, otlp.Logs, emptyLogs(t, sealRows))
+				}
+				synctest.Wait() // for the writer
+				begin, done := time.Now(), make(chan error, 1)
+				go func() { done <- in.Accept(test.ctx, otlp.Logs, emptyLogs(t, 1)) }()
+				synctest.Wait()
+				if waits := len(done) == 0; waits != (test.step || test.want > 0) {
+					t.Errorf("held up: %v", waits)
+				}
+				if test.step {
+					sink.block <- struct{}{}
+				}
+				if err := <-done; err != nil || time.Since(begin) != test.want {
+					t.Errorf("%v after %v, want none after %v", err, time.Since(begin), test.want)
+				}
+				if !test.fails {
+					close(sink.block)
+				}
+			})
+		})
+	}
+}
+
 func TestShutdown(t *testing.T) {
 	t.Run("twice", func(t *testing.T) {
 		bubble(t, testConfig(), func(t *testing.T, in *Ingest, sink *fakeSink, _ *bytes.Buffer) {

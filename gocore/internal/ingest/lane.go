@@ -22,6 +22,11 @@ const (
 	// A table that one giant request made larger than this is not used again: it would keep
 	// that memory for ever.
 	keepBytes = 2 * sealBytes
+	// Empty tables that are kept beside one for each shard, for groups that wait.
+	spareTables = 2
+	// Groups that may wait before requests are held up, and for how long at most.
+	maxBehind = 1
+	maxPace   = 100 * time.Millisecond
 )
 
 // shard is a table that one request at a time is decoded into.
@@ -89,8 +94,12 @@ func (l *lane) newTable() *decode.Table {
 }
 
 func (l *lane) accept(ctx context.Context, body []byte) (items int, err error) {
-	if err := l.admit(int64(len(body))); err != nil {
+	behind, err := l.admit(int64(len(body)))
+	if err != nil {
 		return 0, err
+	}
+	if behind != nil {
+		pace(ctx, behind)
 	}
 	sh := l.take()
 	position, items, full, err := l.addLocked(sh, body)
@@ -170,18 +179,34 @@ func (l *lane) decodeLocked(sh *shard, body []byte) (err error) {
 	return err
 }
 
-// admit refuses while too much waits to be written.
-func (l *lane) admit(bytes int64) error {
+// admit refuses while too much waits to be written. Where the writer is behind, but at work, it gives
+// the channel that its next step closes.
+func (l *lane) admit(bytes int64) (behind <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fullLocked(bytes) {
 		l.lacking = bytes
 		cause := fault.New(fault.Overloaded, "accept", "the queue of %s is full", l.signal)
 		cause.RetryAfter = retryAfter
-		return cause
+		return nil, cause
 	}
 	l.lacking = 0
-	return nil
+	if len(l.pending) > maxBehind && l.failure == nil {
+		return l.advance, nil
+	}
+	return nil, nil
+}
+
+// pace holds a request up for a moment, in which the writer has the processors: without it many
+// connections fill one table after another, each cold memory, faster than one writer gets its turn.
+func pace(ctx context.Context, behind <-chan struct{}) {
+	patience := time.NewTimer(maxPace)
+	defer patience.Stop()
+	select {
+	case <-behind:
+	case <-patience.C:
+	case <-ctx.Done(): // what is at hand is taken nevertheless
+	}
 }
 
 func (l *lane) fullLocked(bytes int64) bool {
@@ -309,7 +334,7 @@ func (l *lane) finish(g group, err error) {
 		l.written++
 		l.below = g.below
 		for _, table := range g.tables {
-			if len(l.pool) < len(l.shards) && table.Peak() <= keepBytes {
+			if len(l.pool) < len(l.shards)+spareTables && table.Peak() <= keepBytes {
 				table.Reset()
 				l.pool = append(l.pool, table)
 			}
