@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from .library import Endpoints, OtlpLibrary
     from .tables import empty_table, read_logs, read_metrics, read_traces
+    from .trees import SpanNode, TraceTree, trace_tree
 
 __all__ = [
     "ClosedError",
@@ -37,19 +38,23 @@ __all__ = [
     "OtlpArrowError",
     "OtlpLibrary",
     "OverloadedError",
+    "SpanNode",
     "TooLargeError",
+    "TraceTree",
     "__version__",
     "convert",
     "empty_table",
     "read_logs",
     "read_metrics",
     "read_traces",
+    "trace_tree",
 ]
 
 _MODULES = {
     **dict.fromkeys(("Converted", "convert"), "._convert"),
     **dict.fromkeys(("Endpoints", "OtlpLibrary"), ".library"),
     **dict.fromkeys(("empty_table", "read_logs", "read_metrics", "read_traces"), ".tables"),
+    **dict.fromkeys(("SpanNode", "TraceTree", "trace_tree"), ".trees"),
 }
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from .tables import When
+    from .tables import Selection, When
+    from .trees import TraceTree
 
 _open: weakref.WeakSet[OtlpLibrary] = weakref.WeakSet()
 
@@ -219,6 +220,22 @@ class OtlpLibrary:
         """All data points of the output directory up to now, a row each; as traces and read_metrics."""
         return self._table("metrics", timeout, since, until, service, columns, dictionaries)
 
+    def trace_tree(
+        self,
+        trace_id: str | bytes | int,
+        *,
+        since: When = None,
+        until: When = None,
+        timeout: float | None = 30.0,
+    ) -> TraceTree:
+        """The spans of a trace up to now as a tree, empty where there are none; as otlp_arrow.trace_tree.
+
+        timeout: seconds for the flush before it. Raises as traces, and ConfigError for an id that is none.
+        """
+        from . import trees  # loads pyarrow
+
+        return trees.TraceTree(self._select(trees.tree_selection(trace_id, since, until), timeout), trace_id)
+
     def _table(
         self,
         signal: str,
@@ -232,6 +249,12 @@ class OtlpLibrary:
         from . import tables  # loads pyarrow
 
         selection = tables.Selection.of(signal, since, until, service, columns, dictionaries)
+        return self._select(selection, timeout)
+
+    def _select(self, selection: Selection, timeout: float | None) -> pa.Table:
+        from . import tables
+
+        signal = selection.signal
         files = self._handle.files(signal, timeout)
         return tables.read_snapshot(files, selection, lambda: self._handle.empty(signal))
 

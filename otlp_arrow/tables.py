@@ -44,6 +44,7 @@ TIMES = {
     "metrics": ("time_unix_nano",),
 }
 SERVICE = "service_name"
+TRACE = "trace_id"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"otlp_(traces|logs|metrics)_(\d{8}_\d{6})_(.+)_(\d+)\.arrows")
 _WORKERS = min(4, os.cpu_count() or 1)
@@ -78,7 +79,7 @@ def read_traces(
     Raises IoError for a path that is missing or unreadable, InvalidDataError for a damaged file,
     ConfigError for an argument that cannot be used.
     """
-    return _read("traces", source, Selection.of("traces", since, until, service, columns, dictionaries))
+    return read("traces", source, Selection.of("traces", since, until, service, columns, dictionaries))
 
 
 def read_logs(
@@ -95,7 +96,7 @@ def read_logs(
     since and until compare time_unix_nano, and observed_time_unix_nano where that is null. All else is
     as in read_traces.
     """
-    return _read("logs", source, Selection.of("logs", since, until, service, columns, dictionaries))
+    return read("logs", source, Selection.of("logs", since, until, service, columns, dictionaries))
 
 
 def read_metrics(
@@ -111,7 +112,7 @@ def read_metrics(
 
     since and until compare time_unix_nano. All else is as in read_traces.
     """
-    return _read("metrics", source, Selection.of("metrics", since, until, service, columns, dictionaries))
+    return read("metrics", source, Selection.of("metrics", since, until, service, columns, dictionaries))
 
 
 def empty_table(signal: str, *, dictionaries: bool = False) -> pa.Table:
@@ -136,6 +137,7 @@ class Selection:
     services: tuple[str, ...] | None
     columns: tuple[str, ...] | None
     dictionaries: bool
+    trace_id: bytes | None = None
 
     @classmethod
     def of(
@@ -146,6 +148,8 @@ class Selection:
         service: str | Sequence[str] | None,
         columns: Sequence[str] | None,
         dictionaries: bool,
+        *,
+        trace_id: bytes | None = None,
     ) -> Selection:
         if isinstance(columns, str):
             raise ConfigError(f"columns={columns!r}: want a list of names")
@@ -156,17 +160,23 @@ class Selection:
             services=(service,) if isinstance(service, str) else None if service is None else tuple(service),
             columns=None if columns is None else tuple(dict.fromkeys(columns)),
             dictionaries=dictionaries,
+            trace_id=trace_id,
         )
+
+    def looked_at(self) -> set[str]:
+        """The columns that filters look at."""
+        names = set() if self.services is None else {SERVICE}
+        if self.since is not None or self.until is not None:
+            names.update(TIMES[self.signal])
+        if self.trace_id is not None:
+            names.add(TRACE)
+        return names
 
     def fields(self, schema: pa.Schema) -> list[int] | None:
         """The fields to read from a file: the wanted ones and those that filters look at; None: all."""
         if self.columns is None:
             return None
-        names = set(self.columns)
-        if self.since is not None or self.until is not None:
-            names.update(TIMES[self.signal])
-        if self.services is not None:
-            names.add(SERVICE)
+        names = self.looked_at().union(self.columns)
         found = [place for place, name in enumerate(schema.names) if name in names]
         return found or [0]  # one is needed to count rows, and to the reader none means all
 
@@ -189,6 +199,9 @@ class Selection:
                 masks.append(pc.greater_equal(time, pa.scalar(self.since, time.type)))
             if self.until is not None:
                 masks.append(pc.less(time, pa.scalar(self.until, time.type)))
+        if self.trace_id is not None:
+            ids = table.column(TRACE)
+            masks.append(pc.equal(ids, pa.scalar(self.trace_id, ids.type)))
         mask = None
         for each in masks:
             mask = each if mask is None else pc.and_(mask, each)
@@ -318,7 +331,8 @@ def read_snapshot(
     return _read_parts([Part(Path(path), length, number) for path, length, number in files], selection, empty)
 
 
-def _read(signal: str, source: Source, selection: Selection) -> pa.Table:
+def read(signal: str, source: Source, selection: Selection) -> pa.Table:
+    """The rows of a signal's files that a selection asks for."""
     return _read_parts(list(find(signal, source)), selection, lambda: _handle.empty_stream(signal))
 
 
@@ -451,9 +465,6 @@ def _length(part: Part, found: os.stat_result) -> int:
 
 
 def _check(part: Part, selection: Selection, schema: pa.Schema) -> None:
-    wanted = set() if selection.services is None else {SERVICE}
-    if selection.since is not None or selection.until is not None:
-        wanted.update(TIMES[selection.signal])
-    missing = wanted.difference(schema.names)
+    missing = selection.looked_at().difference(schema.names)
     if missing:
         raise InvalidDataError(f"{part.path} holds no {selection.signal}: it has no {sorted(missing)[0]}")
