@@ -172,6 +172,9 @@ func oa_close(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t 
 			return err
 		}
 		handles.remove(uint64(handle))
+		if e.logs != nil {
+			e.logs.End() // who waits for a record finds the handle closed at once
+		}
 		return nil
 	})
 }

@@ -148,7 +148,7 @@ func TestAnswer(t *testing.T) {
 			t.Errorf("%v: %v, %v, want %v", tt.err, got, said, tt.want)
 		}
 	}
-	if text := (&Partial{Rejected: 2, Message: "too old"}).Error(); text != "2 items rejected: too old" {
+	if text := (&PartialError{Rejected: 2, Message: "too old"}).Error(); text != "2 items rejected: too old" {
 		t.Error(text)
 	}
 }

@@ -76,7 +76,7 @@ func (x *exchange) authenticate() error {
 }
 
 func (x *exchange) answer(err error) {
-	if partial, ok := errors.AsType[*fault.Partial](err); ok {
+	if partial, ok := errors.AsType[*fault.PartialError](err); ok {
 		x.write(http.StatusOK, x.media.partial(x.signal, partial))
 		return
 	}

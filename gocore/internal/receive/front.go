@@ -154,7 +154,7 @@ func (c *exportCall) repack() error {
 // End hands the message to the acceptor.
 func (c *exportCall) End(ctx context.Context) *h2.Status {
 	err := c.accept(ctx)
-	if partial, ok := errors.AsType[*fault.Partial](err); ok {
+	if partial, ok := errors.AsType[*fault.PartialError](err); ok {
 		return &h2.Status{Answer: partialResponse(partial)}
 	}
 	if err != nil {

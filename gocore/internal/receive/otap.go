@@ -95,7 +95,7 @@ func (s *arrowStream) answer(message []byte) error {
 	}
 	id, bad, broken := s.take(message)
 	code, text := codes.OK, ""
-	if partial, ok := errors.AsType[*fault.Partial](bad); ok { // OTAP has no other word for it
+	if partial, ok := errors.AsType[*fault.PartialError](bad); ok { // OTAP has no other word for it
 		text = clean(fault.Message(partial))
 	} else if bad != nil {
 		s.of.arrow.Refused(s.signal, kindOf(bad))

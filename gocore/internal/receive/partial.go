@@ -16,7 +16,7 @@ import (
 //	ExportTracePartialSuccess          1: rejected_spans   2: error_message
 
 // partialResponse is the answer in protobuf.
-func partialResponse(p *fault.Partial) []byte {
+func partialResponse(p *fault.PartialError) []byte {
 	inner := protowire.AppendTag(nil, 1, protowire.VarintType)
 	inner = protowire.AppendVarint(inner, uint64(p.Rejected))
 	inner = protowire.AppendTag(inner, 2, protowire.BytesType)
@@ -25,7 +25,7 @@ func partialResponse(p *fault.Partial) []byte {
 }
 
 // partial is the answer in the request's encoding.
-func (m media) partial(signal otlp.Signal, p *fault.Partial) []byte {
+func (m media) partial(signal otlp.Signal, p *fault.PartialError) []byte {
 	if m != jsonMedia {
 		return partialResponse(p)
 	}

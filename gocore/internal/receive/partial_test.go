@@ -16,7 +16,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
-var twoRejected = failing(&fault.Partial{Rejected: 2, Message: "too old\xff"})
+var twoRejected = failing(&fault.PartialError{Rejected: 2, Message: "too old\xff"})
 
 func TestGRPCPartialSuccess(t *testing.T) {
 	rig := startGRPC(t)

@@ -91,7 +91,7 @@ func (r Rule) refusal() error {
 
 // part is what is left of a request, and what its sender is told if that was taken; nil where it has
 // no more than the usual answer.
-func (r Rule) part(signal otlp.Signal, body []byte) ([]byte, *fault.Partial) {
+func (r Rule) part(signal otlp.Signal, body []byte) ([]byte, *fault.PartialError) {
 	if r.Do != "reject" {
 		return body, nil
 	}
@@ -100,7 +100,7 @@ func (r Rule) part(signal otlp.Signal, body []byte) ([]byte, *fault.Partial) {
 	if rejected > 0 {
 		body = forward.First(signal, body, int(items-rejected))
 	}
-	return body, &fault.Partial{Rejected: rejected, Message: r.text("told to reject")}
+	return body, &fault.PartialError{Rejected: rejected, Message: r.text("told to reject")}
 }
 
 func (r Rule) text(otherwise string) string {

@@ -65,7 +65,7 @@ func newRig(t *testing.T, text string) *rig {
 func (r *rig) send(ctx context.Context, transport string, signal otlp.Signal) error {
 	gate := r.Gate(transport, &r.behind)
 	err := gate.Accept(ctx, signal, sample.New(1, 1).Body(signal.String(), 10))
-	if _, partial := errors.AsType[*fault.Partial](err); err != nil && !partial {
+	if _, partial := errors.AsType[*fault.PartialError](err); err != nil && !partial {
 		gate.Refused(signal, fault.KindOf(err))
 	}
 	return err
@@ -77,7 +77,7 @@ func (r *rig) expect(transport string, signal otlp.Signal, want ...string) {
 	for i, word := range want {
 		err := r.send(r.Context(), transport, signal)
 		got := "accept"
-		if partial, ok := errors.AsType[*fault.Partial](err); ok {
+		if partial, ok := errors.AsType[*fault.PartialError](err); ok {
 			got = "reject"
 			_ = partial
 		} else if err != nil {
@@ -133,7 +133,7 @@ func TestPartOfARequest(t *testing.T) {
 		message  string
 	}{{3, "three"}, {0, "told to reject"}, {10, "told to reject"}} {
 		err := r.send(t.Context(), "http", otlp.Metrics)
-		partial, ok := errors.AsType[*fault.Partial](err)
+		partial, ok := errors.AsType[*fault.PartialError](err)
 		if !ok || partial.Rejected != want.rejected || partial.Message != want.message || !strings.Contains(partial.Error(), want.message) {
 			t.Errorf("%d: %v", i, err)
 		}
