@@ -50,8 +50,20 @@ def post(service: MockOtlpService, signal: str, body: bytes, kind: str = "applic
     request = urllib.request.Request(
         f"http://{service.endpoints.otlp_http}/v1/{signal}", body, {"Content-Type": kind}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return bytes(answer.read())
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            raise Refused(error.code, error.headers["Retry-After"], error.read()) from None
+
+
+class Refused(Exception):
+    """An answer over HTTP that is no success: its status, Retry-After and body."""
+
+    @property
+    def code(self) -> int:
+        return int(self.args[0])
 
 
 def call(address: str | None, body: bytes, timeout: float = 30) -> bytes:
@@ -240,7 +252,7 @@ def test_every_way_in_is_received(service, trace_request):
 
 
 def test_what_is_malformed_counts_as_refused(service):
-    with pytest.raises(urllib.error.HTTPError, match="400"):
+    with pytest.raises(Refused, match="400"):
         post(service, "logs", b"\xff")
     assert service.requests.logs == Counts(refused=1)
     assert str(service.requests.logs) == "1 refused"
@@ -339,7 +351,7 @@ def test_an_unmet_wait_tells_what_came(service, trace_request):
     logs.resource_logs.add().scope_logs.add().log_records.add(severity_text="WARN").body.string_value = "late"
     post(service, "logs", logs.SerializeToString())
     service.refuse_next(1, message="told so")
-    with pytest.raises(urllib.error.HTTPError, match="503"):
+    with pytest.raises(Refused, match="503"):
         post(service, "traces", trace_request("lost"))
     with pytest.raises(NotReceivedError) as caught:
         service.wait_for_spans(2, name="SELECT", service="bank", timeout=0.01)
@@ -428,8 +440,8 @@ def test_faults_follow_one_another(service, trace_request):
         try:
             post(service, "traces", body)
             outcomes.append((200, None))
-        except urllib.error.HTTPError as error:
-            outcomes.append((error.code, error.headers["Retry-After"]))
+        except Refused as refused:
+            outcomes.append(refused.args[:2])
     assert outcomes == [(400, None), (400, None), (503, "2"), (200, None)]
     assert service.requests.traces == Counts(accepted=1, refused=3)
     assert len(service.spans()) == 1
@@ -439,7 +451,7 @@ def test_faults_of_a_signal_or_a_transport(service, trace_request):
     service.fail_next(1, signal="logs")
     service.fail_next(1, transport="grpc")
     post(service, "traces", trace_request("a"))
-    with pytest.raises(urllib.error.HTTPError, match="500"):
+    with pytest.raises(Refused, match="500"):
         post(service, "logs", b"")
     with pytest.raises(grpc.RpcError) as caught:
         call(service.endpoints.otlp_grpc, trace_request("b"))
@@ -462,11 +474,11 @@ def test_codes(service, trace_request, code, status, want):
     service.fail_next(2, code=code, status=status, message="so it is")
     with pytest.raises(grpc.RpcError) as caught:
         call(service.endpoints.otlp_grpc, trace_request("a"))
-    with pytest.raises(urllib.error.HTTPError) as web:
+    with pytest.raises(Refused) as web:
         post(service, "traces", trace_request("a"))
     assert (caught.value.code(), web.value.code) == want
     assert caught.value.details() == "so it is"
-    assert b"so it is" in web.value.read()
+    assert b"so it is" in web.value.args[2]
     assert service.spans() == []
 
 
@@ -518,7 +530,7 @@ def test_who_is_kept_waiting_is_let_go_at_the_end(trace_request, end):
         with pytest.raises(grpc.RpcError):  # a second one, so that the first has been there a while
             call(service.endpoints.otlp_grpc, trace_request("b"), timeout=0.2)
         getattr(service, end)()
-        with pytest.raises(urllib.error.HTTPError, match="503"):
+        with pytest.raises(Refused, match="503"):
             waiting.result(timeout=30)
 
 
@@ -595,7 +607,7 @@ def test_a_bad_setting_leaves_nothing_behind(tmp_path, monkeypatch):
 def test_settings_are_taken_and_variables_are_not(monkeypatch, trace_request):
     monkeypatch.setenv("OTLP_FILES_COMPRESSION", "zip")
     with MockOtlpService(limits={"max_request_bytes": 1024}) as service:
-        with pytest.raises(urllib.error.HTTPError, match="413"):
+        with pytest.raises(Refused, match="413"):
             post(service, "traces", trace_request("x" * 2000))
         assert service.requests.traces.refused == 1
 

@@ -122,3 +122,36 @@ func TestMockDelays(t *testing.T) {
 		t.Errorf("%v, want UNAVAILABLE", err)
 	}
 }
+
+// TestMockOverOTAP: each fault has its status, and what was given up is not taken.
+func TestMockOverOTAP(t *testing.T) {
+	n, s := startMock(t)
+	apply(t, s, `{"rules": [{"do": "refuse", "count": 1, "message": "later"}, {"do": "fail", "count": 1, "grpc": 16, "http": 401},
+		{"do": "reject", "count": 1, "rejected": 3, "message": "three"}, {"do": "accept", "count": 1, "delay_ms": 3600000}]}`)
+	for _, want := range []struct {
+		code codes.Code
+		text string
+	}{{codes.Unavailable, "later"}, {codes.Unauthenticated, "told to fail"}, {codes.OK, "3 items rejected: three"}} {
+		got, err := exchangeOTAP(t, n.Endpoints()["arrow"], 20*time.Second)
+		if err != nil || codes.Code(got.StatusCode) != want.code || got.StatusMessage != want.text {
+			t.Errorf("%v, %v, want %v", got, err, want)
+		}
+	}
+	if got, err := exchangeOTAP(t, n.Endpoints()["arrow"], 100*time.Millisecond); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("%v, %v, want DEADLINE_EXCEEDED", got, err)
+	}
+	seen, err := s.Await(t.Context(), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := seen.Requests["traces"]["otap"], (script.Count{Partial: 1, Refused: 3}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	items := uint64(0)
+	for _, d := range n.doors {
+		items += d.signals[otlp.Traces].items.Load()
+	}
+	if items != 7 {
+		t.Errorf("%d spans were taken, want 7", items)
+	}
+}
