@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ._counts import Requests
 from ._items import items_of
-from ._requests import Requests
 from ._tail import Tail
 from .tables import empty_table
 

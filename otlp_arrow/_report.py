@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from ._counts import Requests
     from ._items import DataPoint, LogRecord
-    from ._requests import Requests
 
 _SPANS = 200  # that are drawn, of
 _TRACES = 20

@@ -24,7 +24,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from . import _faults, config
-from ._requests import Counts, Requests
+from ._counts import Counts, Requests
 from .errors import ConfigError, DeadlineError, NotReceivedError
 from .library import Endpoints, OtlpLibrary
 
