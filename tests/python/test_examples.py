@@ -63,6 +63,17 @@ def test_flight(repository, tmp_path):
     assert "the second library has ['hello', 'world']" in out
 
 
+def test_gen_ai(repository, tmp_path):
+    out = run(repository / "examples" / "gen_ai.py", tmp_path, cwd=tmp_path)
+    text = " ".join(out.split())
+    for row in ("large-1 6 1 1120 200 0.007350", "small-1 6 1 1120 200 0.000735"):
+        assert text.count(row) == 2, "pandas and DuckDB"
+    assert "Why is the sky blue? Well, it depends." in out
+    table = read_traces(tmp_path)
+    assert set(table["gen_ai_response_finish_reasons"].to_pylist()) == {'["stop"]', None}
+    assert set(table["error_type"].to_pylist()) == {"TimeoutError", None}
+
+
 def test_python_of_the_readme(readme, tmp_path):
     (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
     assert "'name': 'POST /orders'" in run("-c", code, cwd=tmp_path)
