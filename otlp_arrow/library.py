@@ -364,3 +364,26 @@ class OtlpLibrary:
         state = "inherited" if self._handle.inherited else "closed" if self.closed else "open"
         at = "".join(f" {name}={value}" for name, value in vars(self._endpoints).items() if value)
         return f"<OtlpLibrary {state} output_dir={str(self._output_dir)!r}{at}>"
+
+    def _repr_html_(self) -> str | None:
+        """How much there is of each signal, when, and of which services; None when that cannot be told."""
+        try:
+            from . import _html  # loads pyarrow
+
+            state = "closed" if self.closed or self._handle.inherited else "open"
+            listeners = {} if state == "closed" else {k: v for k, v in vars(self._endpoints).items() if v}
+            return _html.library_card(
+                f"OtlpLibrary {state}", self._output_dir, listeners, self._parts_to_show
+            )
+        except Exception as error:  # a notebook then shows repr()
+            logging.getLogger("otlp_arrow").debug("nothing to show: %s", error)
+            return None
+
+    def _parts_to_show(self, signal: str) -> list[Part]:
+        from . import tables
+        from ._files import find
+
+        try:
+            return tables.snapshot(self._handle.files(signal, 1.0))
+        except OtlpArrowError:  # closed, inherited, or it does not get to it: what is in files already
+            return list(find(signal, self._output_dir))

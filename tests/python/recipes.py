@@ -5,13 +5,14 @@ Blocks run in their order, in one shell and one directory:
 - ```sh blocks in bash, with the venv on PATH; what they set stays set for later ones;
 - ```python blocks in a Python of their own, which warnings end;
 - a block with a title (```python title="app.py") is written to a file of that name instead;
-- a ```text title="output" block is what the block before it prints; "..." stands for anything, also in a line.
+- a ```text title="output" block is what the block before it prints; "..." stands for anything.
 
 Other blocks are only for reading.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -35,7 +36,7 @@ class Block(NamedTuple):
 
 @dataclass
 class Step:
-    """A block that runs: its place among the blocks, what bash gets, and what it is to print (None: anything)."""
+    """A block that runs: its place among the blocks, what bash gets, and what it prints (None: anything)."""
 
     place: int
     script: str
@@ -111,15 +112,13 @@ def _bash(script: str, directory: Path, timeout: float) -> int | str:
     except subprocess.TimeoutExpired:
         return f"a timeout of {timeout} s"
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 
 def matches(want: str, got: str) -> bool:
-    """Whether a text is what is wanted, where "..." stands for anything; spaces at ends of lines do not count."""
+    """Whether a text is as wanted; "..." stands for anything, and spaces at ends of lines do not count."""
     parts = [re.escape(part) for part in _trimmed(want).split("...")]
     return re.fullmatch(".*".join(parts), _trimmed(got), re.DOTALL) is not None
 
