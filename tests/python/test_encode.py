@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext
+from sdk_objects import Objects
 
 from otlp_arrow import _encode
 from otlp_arrow._encode_logs import encode_logs
 from otlp_arrow._encode_metrics import encode_metrics
 from otlp_arrow._encode_traces import encode_spans
-
-sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves it out
-from sdk_objects import Objects
 
 SEEDS = range(40)
 
