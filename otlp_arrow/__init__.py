@@ -21,9 +21,13 @@ if TYPE_CHECKING:
         TooLargeError,
     )
     from .library import Endpoints, OtlpLibrary
+    from .sdk import ArrowLogExporter, ArrowMetricExporter, ArrowSpanExporter
     from .tables import empty_table, read_logs, read_metrics, read_traces
 
 __all__ = [
+    "ArrowLogExporter",
+    "ArrowMetricExporter",
+    "ArrowSpanExporter",
     "ClosedError",
     "ConfigError",
     "Converted",
@@ -47,6 +51,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    **dict.fromkeys(("ArrowLogExporter", "ArrowMetricExporter", "ArrowSpanExporter"), ".sdk"),
     **dict.fromkeys(("Converted", "convert"), "._convert"),
     **dict.fromkeys(("Endpoints", "OtlpLibrary"), ".library"),
     **dict.fromkeys(("empty_table", "read_logs", "read_metrics", "read_traces"), ".tables"),
