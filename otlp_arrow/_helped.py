@@ -36,9 +36,13 @@ class Helped:
         try:
             with theirs:
                 self._process = _start(theirs)
-            self._ask(_helper.OPEN, sources, PATIENCE)
         except BaseException:
             self._end.close()
+            raise
+        try:
+            self._ask(_helper.OPEN, sources, PATIENCE)
+        except BaseException:
+            self._end_helper()
             raise
 
     @property
@@ -65,9 +69,7 @@ class Helped:
         try:
             self._ask(_helper.CLOSE, str(timeout).encode(), timeout + MARGIN)
         finally:
-            self._leave()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(MARGIN)
+            self._end_helper()
 
     def forget(self) -> None:
         """For a forked child of this process: gives up its copy of the socket; the helper is not its own."""
@@ -101,6 +103,13 @@ class Helped:
         """Closes our end; the helper writes what it acknowledged, and ends."""
         self._end.close()
         _leaving.append(self._process)
+
+    def _end_helper(self) -> None:
+        """As _leave, and waits for the end, since there should be little to write."""
+        if not self.closed:
+            self._leave()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(MARGIN)
 
 
 def after_fork() -> None:
