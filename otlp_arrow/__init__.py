@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     )
     from .frames import attributes, to_duckdb, to_pandas, to_polars
     from .library import Endpoints, OtlpLibrary
+    from .sdk import ArrowLogExporter, ArrowMetricExporter, ArrowSpanExporter
     from .tables import empty_table, read_batches, read_logs, read_metrics, read_traces
     from .trees import SpanNode, TraceTree, trace_tree
 
 __all__ = [
+    "ArrowLogExporter",
+    "ArrowMetricExporter",
+    "ArrowSpanExporter",
     "ClosedError",
     "ConfigError",
     "Converted",
@@ -62,6 +66,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    **dict.fromkeys(("ArrowLogExporter", "ArrowMetricExporter", "ArrowSpanExporter"), ".sdk"),
     **dict.fromkeys(("Converted", "convert"), "._convert"),
     **dict.fromkeys(("Endpoints", "OtlpLibrary"), ".library"),
     **dict.fromkeys(("Follow", "follow"), "._follow"),

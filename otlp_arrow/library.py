@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from . import _fork, config
+from . import _fork, _requests, config
 from ._handle import Buffer, Handle, resolve
 from .config import UNSET, StrPath, Unset
 from .errors import DeadlineError, OtlpArrowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     import pyarrow as pa
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.trace import ReadableSpan
 
     from ._files import Part
     from ._follow import Follow
@@ -138,7 +141,8 @@ class OtlpLibrary:
     def _start(self, sources: bytes) -> None:
         self._output_dir = Path(str(resolve(sources)["output_dir"])).absolute()
         # Absolute for the core too: it opens files by this path also after the application's os.chdir.
-        self._handle = Handle(config.with_value(sources, "output_dir", str(self._output_dir)))
+        self._sources = config.with_value(sources, "output_dir", str(self._output_dir))
+        self._handle = Handle(self._sources)
         addresses = self._handle.endpoints()
         known = Endpoints.__dataclass_fields__
         self._endpoints = Endpoints(**{name: at for name, at in addresses.items() if name in known and at})
@@ -158,21 +162,22 @@ class OtlpLibrary:
     def closed(self) -> bool:
         return self._handle.closed
 
-    def export_traces(self, request: Buffer) -> None:
-        """Takes one ExportTraceServiceRequest (protobuf bytes; not kept). Returns when it is acknowledged.
+    def export_traces(self, request: Buffer | Iterable[ReadableSpan]) -> None:
+        """Takes one ExportTraceServiceRequest (protobuf bytes; not kept), or spans of opentelemetry-sdk.
 
-        Raises InvalidDataError (nothing of it is kept), TooLargeError, OverloadedError (try later) and
-        ClosedError.
+        Returns when it is acknowledged. Raises InvalidDataError (nothing of it is kept), TooLargeError,
+        OverloadedError (try later) and ClosedError; TypeError for anything else than bytes and spans.
         """
-        self._handle.export("traces", request)
+        self._handle.export("traces", _requests.body("traces", request))
 
-    def export_logs(self, request: Buffer) -> None:
-        """Takes one ExportLogsServiceRequest; as export_traces."""
-        self._handle.export("logs", request)
+    def export_logs(self, request: Buffer | Iterable[ReadableLogRecord]) -> None:
+        """Takes one ExportLogsServiceRequest, or log records of opentelemetry-sdk; as export_traces."""
+        self._handle.export("logs", _requests.body("logs", request))
 
-    def export_metrics(self, request: Buffer) -> None:
-        """Takes one ExportMetricsServiceRequest; as export_traces."""
-        self._handle.export("metrics", request)
+    def export_metrics(self, request: Buffer | MetricsData) -> None:
+        """Takes one ExportMetricsServiceRequest, or what a reader of opentelemetry-sdk collected; as
+        export_traces."""
+        self._handle.export("metrics", _requests.body("metrics", request))
 
     def flush(self, timeout: float | None = 30.0) -> None:
         """Waits until all that was acknowledged before is in files; timeout in seconds, None: no end.

@@ -1,6 +1,7 @@
 """What the README and examples/ tell users to run, run."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -72,6 +73,17 @@ def test_gen_ai(repository, tmp_path):
     table = read_traces(tmp_path)
     assert set(table["gen_ai_response_finish_reasons"].to_pylist()) == {'["stop"]', None}
     assert set(table["error_type"].to_pylist()) == {"TimeoutError", None}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="its workers are forked")
+def test_without_a_server(repository, tmp_path):
+    # Since Python 3.12 a fork beside threads is warned of, and the SDK has threads.
+    quiet = ("-W", "ignore:This process:DeprecationWarning")
+    out = run(*quiet, repository / "examples" / "without_server.py", tmp_path, cwd=tmp_path)
+    assert "9 spans of 3 processes" in out
+    assert "9 orders" in out
+    workers = [dict(each)["worker"] for each in read_traces(tmp_path)["attributes"].to_pylist()]
+    assert sorted(workers) == sorted("012" * 3)
 
 
 def test_python_of_the_readme(readme, tmp_path):
