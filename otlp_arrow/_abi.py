@@ -82,6 +82,11 @@ def load() -> ctypes.CDLL:
         return _library
 
 
+def belongs_to_parent() -> bool:
+    """True in a forked child whose parent had loaded the library, so that load() is refused here for good."""
+    return _library is not None and _owner != os.getpid()
+
+
 def _open(path: Path) -> ctypes.CDLL:
     if not path.exists():
         advice = "this install has no native library. Install a wheel for this platform"

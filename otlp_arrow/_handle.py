@@ -211,7 +211,8 @@ class Handle:
             except BaseException:
                 self._id = handle  # it still drains; close again to go on waiting
                 raise
-        self._pump.join(timeout=1)
+        if self._pump.is_alive():
+            self._pump.join(timeout=1)
 
     def _alive(self) -> int:
         if self.inherited:

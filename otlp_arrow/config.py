@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PREFIX = "OTLP_"
+LISTENERS = ("otlp_grpc", "otlp_http", "arrow", "health", "metrics")
 
 
 class Unset(Enum):
@@ -86,6 +87,13 @@ def with_value(sources: bytes, key: str, value: object) -> bytes:
     """Sources in which a top setting has a value, whatever they said of it."""
     document = json.loads(sources)
     document["values"][key] = value
+    return json.dumps(document).encode()
+
+
+def without_listeners(sources: bytes) -> bytes:
+    """Sources in which no listener is open, whatever they and the environment said of it."""
+    document = json.loads(sources)
+    document["set"] += [f"{name}.enabled=false" for name in LISTENERS]
     return json.dumps(document).encode()
 
 

@@ -234,6 +234,12 @@ class TraceTree:
     def __repr__(self) -> str:
         return f"<TraceTree {self.trace_id}: {self._summary()}>"
 
+    def _repr_html_(self) -> str:
+        """Its spans as bars over time, for notebooks."""
+        from . import _flame
+
+        return _flame.flame(self)
+
 
 def trace_tree(
     source: pa.Table | Source, trace_id: str | bytes | int, *, since: When = None, until: When = None
