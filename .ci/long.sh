@@ -6,6 +6,7 @@
 #   overload 64 connections faster than the service writes (needs pyarrow): nothing acknowledged may be missing
 #   soak     20 minutes of steady load: memory and file handles
 #   interop  OTAP and forwarding to and from a real Collector, contents compared (the first run builds it)
+#   sdk      an exporter's CPU in the app's process beside the stock one over gRPC (needs the test extra)
 #   peers    CPU, latency and memory beside the Collector and rotel, and a steady load (needs a quiet machine)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,6 +50,11 @@ step_interop() {
 	python3 tests/interop/run.py
 }
 
+step_sdk() {
+	say "SDK exporters"
+	python3 bench/sdk.py
+}
+
 step_peers() {
 	say peers
 	python3 bench/peers.py
@@ -59,7 +65,7 @@ step_peers() {
 }
 
 steps=("$@")
-[[ $# -gt 0 ]] || steps=(fuzz crashes kills overload soak interop peers)
+[[ $# -gt 0 ]] || steps=(fuzz crashes kills overload soak interop sdk peers)
 for step in "${steps[@]}"; do
 	"step_$step"
 done

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._convert import Converted, convert
+    from ._follow import Follow, follow
+    from ._sql import sql
     from .errors import (
         ClosedError,
         ConfigError,
@@ -16,40 +18,64 @@ if TYPE_CHECKING:
         InvalidDataError,
         IoError,
         LibraryNotFoundError,
+        NotReceivedError,
         OtlpArrowError,
         OverloadedError,
         TooLargeError,
     )
+    from .frames import attributes, to_duckdb, to_pandas, to_polars
     from .library import Endpoints, OtlpLibrary
-    from .tables import empty_table, read_logs, read_metrics, read_traces
+    from .sdk import ArrowLogExporter, ArrowMetricExporter, ArrowSpanExporter
+    from .tables import empty_table, read_batches, read_logs, read_metrics, read_traces
+    from .trees import SpanNode, TraceTree, trace_tree
 
 __all__ = [
+    "ArrowLogExporter",
+    "ArrowMetricExporter",
+    "ArrowSpanExporter",
     "ClosedError",
     "ConfigError",
     "Converted",
     "DeadlineError",
     "Endpoints",
+    "Follow",
     "ForkedError",
     "InternalError",
     "InvalidDataError",
     "IoError",
     "LibraryNotFoundError",
+    "NotReceivedError",
     "OtlpArrowError",
     "OtlpLibrary",
     "OverloadedError",
+    "SpanNode",
     "TooLargeError",
+    "TraceTree",
     "__version__",
+    "attributes",
     "convert",
     "empty_table",
+    "follow",
+    "read_batches",
     "read_logs",
     "read_metrics",
     "read_traces",
+    "sql",
+    "to_duckdb",
+    "to_pandas",
+    "to_polars",
+    "trace_tree",
 ]
 
 _MODULES = {
+    **dict.fromkeys(("ArrowLogExporter", "ArrowMetricExporter", "ArrowSpanExporter"), ".sdk"),
     **dict.fromkeys(("Converted", "convert"), "._convert"),
     **dict.fromkeys(("Endpoints", "OtlpLibrary"), ".library"),
-    **dict.fromkeys(("empty_table", "read_logs", "read_metrics", "read_traces"), ".tables"),
+    **dict.fromkeys(("Follow", "follow"), "._follow"),
+    **dict.fromkeys(("attributes", "to_duckdb", "to_pandas", "to_polars"), ".frames"),
+    **dict.fromkeys(("empty_table", "read_batches", "read_logs", "read_metrics", "read_traces"), ".tables"),
+    "sql": "._sql",
+    **dict.fromkeys(("SpanNode", "TraceTree", "trace_tree"), ".trees"),
 }
 
 

@@ -23,9 +23,14 @@ LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING,
 
 
 def start(handle: int, read: Callable[[int], dict[str, Any] | None]) -> threading.Thread:
-    """Starts the thread for a handle. read waits a little for a record and raises at the node's end."""
+    """Starts the thread for a handle. read waits a little for a record and raises at the node's end.
+
+    Since Python 3.12 no thread can be started while the interpreter exits; the thread then is not alive, and
+    the records of a node that was opened so late are not carried.
+    """
     thread = threading.Thread(target=_run, args=(handle, read), name=f"otlp-arrow-log-{handle}", daemon=True)
-    thread.start()
+    with contextlib.suppress(RuntimeError):
+        thread.start()
     return thread
 
 

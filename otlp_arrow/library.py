@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import weakref
@@ -10,18 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from . import _fork, config
+from . import _fork, _requests, config
 from ._handle import Buffer, Handle, resolve
 from .config import UNSET, StrPath, Unset
-from .errors import OtlpArrowError
+from .errors import DeadlineError, OtlpArrowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     import pyarrow as pa
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.trace import ReadableSpan
 
-    from .tables import When
+    from ._files import Part
+    from ._follow import Follow
+    from ._select import Selection, When
+    from ._sql import Parameters
+    from .trees import TraceTree
 
 _open: weakref.WeakSet[OtlpLibrary] = weakref.WeakSet()
 
@@ -133,7 +141,8 @@ class OtlpLibrary:
     def _start(self, sources: bytes) -> None:
         self._output_dir = Path(str(resolve(sources)["output_dir"])).absolute()
         # Absolute for the core too: it opens files by this path also after the application's os.chdir.
-        self._handle = Handle(config.with_value(sources, "output_dir", str(self._output_dir)))
+        self._sources = config.with_value(sources, "output_dir", str(self._output_dir))
+        self._handle = Handle(self._sources)
         addresses = self._handle.endpoints()
         known = Endpoints.__dataclass_fields__
         self._endpoints = Endpoints(**{name: at for name, at in addresses.items() if name in known and at})
@@ -153,21 +162,22 @@ class OtlpLibrary:
     def closed(self) -> bool:
         return self._handle.closed
 
-    def export_traces(self, request: Buffer) -> None:
-        """Takes one ExportTraceServiceRequest (protobuf bytes; not kept). Returns when it is acknowledged.
+    def export_traces(self, request: Buffer | Iterable[ReadableSpan]) -> None:
+        """Takes one ExportTraceServiceRequest (protobuf bytes; not kept), or spans of opentelemetry-sdk.
 
-        Raises InvalidDataError (nothing of it is kept), TooLargeError, OverloadedError (try later) and
-        ClosedError.
+        Returns when it is acknowledged. Raises InvalidDataError (nothing of it is kept), TooLargeError,
+        OverloadedError (try later) and ClosedError; TypeError for anything else than bytes and spans.
         """
-        self._handle.export("traces", request)
+        self._handle.export("traces", _requests.body("traces", request))
 
-    def export_logs(self, request: Buffer) -> None:
-        """Takes one ExportLogsServiceRequest; as export_traces."""
-        self._handle.export("logs", request)
+    def export_logs(self, request: Buffer | Iterable[ReadableLogRecord]) -> None:
+        """Takes one ExportLogsServiceRequest, or log records of opentelemetry-sdk; as export_traces."""
+        self._handle.export("logs", _requests.body("logs", request))
 
-    def export_metrics(self, request: Buffer) -> None:
-        """Takes one ExportMetricsServiceRequest; as export_traces."""
-        self._handle.export("metrics", request)
+    def export_metrics(self, request: Buffer | MetricsData) -> None:
+        """Takes one ExportMetricsServiceRequest, or what a reader of opentelemetry-sdk collected; as
+        export_traces."""
+        self._handle.export("metrics", _requests.body("metrics", request))
 
     def flush(self, timeout: float | None = 30.0) -> None:
         """Waits until all that was acknowledged before is in files; timeout in seconds, None: no end.
@@ -219,6 +229,95 @@ class OtlpLibrary:
         """All data points of the output directory up to now, a row each; as traces and read_metrics."""
         return self._table("metrics", timeout, since, until, service, columns, dictionaries)
 
+    def trace_tree(
+        self,
+        trace_id: str | bytes | int,
+        *,
+        since: When = None,
+        until: When = None,
+        timeout: float | None = 30.0,
+    ) -> TraceTree:
+        """The spans of a trace up to now as a tree, empty where there are none; as otlp_arrow.trace_tree.
+
+        timeout: seconds for the flush before it. Raises as traces, and ConfigError for an id that is none.
+        """
+        from . import trees  # loads pyarrow
+
+        return trees.TraceTree(self._select(trees.tree_selection(trace_id, since, until), timeout), trace_id)
+
+    def batches(
+        self,
+        signal: str,
+        *,
+        since: When = None,
+        until: When = None,
+        service: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        dictionaries: bool = False,
+        timeout: float | None = 30.0,
+    ) -> pa.RecordBatchReader:
+        """All rows of a signal up to now, batch by batch with bounded memory; as otlp_arrow.read_batches.
+
+        timeout: seconds for the flush before it. Raises as traces.
+        """
+        from . import tables  # loads pyarrow
+
+        selection = tables.Selection.of(signal, since, until, service, columns, dictionaries)
+        files = tables.snapshot(self._handle.files(signal, timeout))
+        return tables.batches(files, selection, lambda: self._handle.empty(signal))
+
+    def follow(
+        self,
+        signal: str,
+        *,
+        since: When = None,
+        service: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        dictionaries: bool = False,
+        existing: bool | None = None,
+        timeout: float | None = None,
+        interval: float = 0.2,
+    ) -> Follow:
+        """Gives batches of a signal as they come, also of other processes that write to output_dir.
+
+        ::
+
+            for batch in library.follow("traces", timeout=10):      # or: async for
+                print(batch.column("name"))
+
+        Every interval (seconds) what was acknowledged is brought into files, so batches are smaller than
+        without a follower. It ends when the library is closed and all rows were given. All else is as in
+        otlp_arrow.follow.
+        """
+        from ._follow import Follow
+        from ._select import Selection
+
+        return Follow(
+            self._output_dir,
+            Selection.of(signal, since, None, service, columns, dictionaries),
+            existing=existing,
+            timeout=timeout,
+            interval=interval,
+            flush=self._flush_soon,
+        )
+
+    def _flush_soon(self) -> None:
+        with contextlib.suppress(DeadlineError):
+            self._handle.flush(1.0)
+
+    def sql(self, query: str, parameters: Parameters = None, *, timeout: float | None = 30.0) -> pa.Table:
+        """The result of a query over the tables traces, logs and metrics up to now; as otlp_arrow.sql.
+
+        timeout: seconds for the flush before it. Raises as otlp_arrow.sql, and DeadlineError, ClosedError.
+        """
+        from . import _sql, tables  # loads pyarrow
+
+        def listing(signal: str) -> tuple[list[Part], bytes]:
+            parts = tables.snapshot(self._handle.files(signal, timeout))
+            return parts, b"" if parts else self._handle.empty(signal)
+
+        return _sql.run(query, parameters, listing)
+
     def _table(
         self,
         signal: str,
@@ -232,6 +331,12 @@ class OtlpLibrary:
         from . import tables  # loads pyarrow
 
         selection = tables.Selection.of(signal, since, until, service, columns, dictionaries)
+        return self._select(selection, timeout)
+
+    def _select(self, selection: Selection, timeout: float | None) -> pa.Table:
+        from . import tables
+
+        signal = selection.signal
         files = self._handle.files(signal, timeout)
         return tables.read_snapshot(files, selection, lambda: self._handle.empty(signal))
 
@@ -264,3 +369,26 @@ class OtlpLibrary:
         state = "inherited" if self._handle.inherited else "closed" if self.closed else "open"
         at = "".join(f" {name}={value}" for name, value in vars(self._endpoints).items() if value)
         return f"<OtlpLibrary {state} output_dir={str(self._output_dir)!r}{at}>"
+
+    def _repr_html_(self) -> str | None:
+        """How much there is of each signal, when, and of which services; None when that cannot be told."""
+        try:
+            from . import _html  # loads pyarrow
+
+            state = "closed" if self.closed or self._handle.inherited else "open"
+            listeners = {} if state == "closed" else {k: v for k, v in vars(self._endpoints).items() if v}
+            return _html.library_card(
+                f"OtlpLibrary {state}", self._output_dir, listeners, self._parts_to_show
+            )
+        except Exception as error:  # a notebook then shows repr()
+            logging.getLogger("otlp_arrow").debug("nothing to show: %s", error)
+            return None
+
+    def _parts_to_show(self, signal: str) -> list[Part]:
+        from . import tables
+        from ._files import find
+
+        try:
+            return tables.snapshot(self._handle.files(signal, 1.0))
+        except OtlpArrowError:  # closed, inherited, or it does not get to it: what is in files already
+            return list(find(signal, self._output_dir))

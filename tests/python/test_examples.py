@@ -1,6 +1,7 @@
 """What the README and examples/ tell users to run, run."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -61,6 +62,28 @@ def test_flight(repository, tmp_path):
     assert "bodies: ['hello', 'world']" in out
     assert "acknowledged: {'batch': 0, 'rows': 2}" in out
     assert "the second library has ['hello', 'world']" in out
+
+
+def test_gen_ai(repository, tmp_path):
+    out = run(repository / "examples" / "gen_ai.py", tmp_path, cwd=tmp_path)
+    text = " ".join(out.split())
+    for row in ("large-1 6 1 1120 200 0.007350", "small-1 6 1 1120 200 0.000735"):
+        assert text.count(row) == 2, "pandas and DuckDB"
+    assert "Why is the sky blue? Well, it depends." in out
+    table = read_traces(tmp_path)
+    assert set(table["gen_ai_response_finish_reasons"].to_pylist()) == {'["stop"]', None}
+    assert set(table["error_type"].to_pylist()) == {"TimeoutError", None}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="its workers are forked")
+def test_without_a_server(repository, tmp_path):
+    # Since Python 3.12 a fork beside threads is warned of, and the SDK has threads.
+    quiet = ("-W", "ignore:This process:DeprecationWarning")
+    out = run(*quiet, repository / "examples" / "without_server.py", tmp_path, cwd=tmp_path)
+    assert "9 spans of 3 processes" in out
+    assert "9 orders" in out
+    workers = [dict(each)["worker"] for each in read_traces(tmp_path)["attributes"].to_pylist()]
+    assert sorted(workers) == sorted("012" * 3)
 
 
 def test_python_of_the_readme(readme, tmp_path):

@@ -44,3 +44,11 @@ def test_records_are_forwarded_until_the_end(caplog):
     first = caplog.records[0]
     assert first.fields == {"dir": "/x"}
     assert first.created == pytest.approx(1767323045.123456)
+
+
+def test_at_exit_no_thread_can_be_started(monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")  # as Python 3.12 and later do
+
+    monkeypatch.setattr("threading.Thread.start", start)
+    assert not _pump.start(7, lambda handle: None).is_alive()

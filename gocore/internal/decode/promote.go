@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/column"
@@ -10,14 +11,20 @@ import (
 // promoter fills the columns that are typed copies of a map's attributes, from the row in the
 // map: so a repeated key's last value counts.
 type promoter struct {
-	columns []promoted
-	keys    []string
-	slots   []uint8 // by key index: which column, +1; 0 is not looked up yet, none is no column
-	cuts    uint32  // of the keys when slots were true
-	found   []int   // by column: the entry in the present row, -1 for none
+	columns []promotedColumn
+	keys    []string // of all columns, at most 254
+	slots   []uint8  // by key index: where it is in keys, +1; 0 is not looked up yet, none is no key of ours
+	cuts    uint32   // of the keys when slots were true
+	found   []int    // by place in keys: the entry in the present row, -1 for none
 }
 
 const none = 255
+
+// promotedColumn is a column with the places of its attribute's names in the promoter's keys.
+type promotedColumn struct {
+	promoted
+	key, former int // former is -1 where there is no older name
+}
 
 // promoted is a column that takes a copy of an attribute.
 type promoted interface {
@@ -26,28 +33,43 @@ type promoted interface {
 	takeNulls(n int)
 }
 
-// add makes a promotion's column, of at most 254.
+// add makes a promotion's column.
 func (p *promoter) add(named *columns, what schema.Promotion) {
-	var col promoted
+	col := promotedColumn{newPromoted(named, what), p.addKey(what.Attribute), -1}
+	if what.Former != "" {
+		col.former = p.addKey(what.Former)
+	}
+	p.columns = append(p.columns, col)
+}
+
+// addKey gives a name's place; an older name of one column may be the name of another.
+func (p *promoter) addKey(name string) int {
+	if at := slices.Index(p.keys, name); at >= 0 {
+		return at
+	}
+	p.keys, p.found = append(p.keys, name), append(p.found, -1)
+	return len(p.keys) - 1
+}
+
+func newPromoted(named *columns, what schema.Promotion) promoted {
 	switch what.Kind {
 	case 'i':
 		c := &promotedInt{}
 		named.add(what.Column, &c.col)
-		col = c
+		return c
 	case 'd':
 		c := &promotedDouble{}
 		named.add(what.Column, &c.col)
-		col = c
+		return c
 	case 'b':
 		c := &promotedBool{}
 		named.add(what.Column, &c.col)
-		col = c
+		return c
 	default:
-		c := &promotedText{}
+		c := &promotedText{any: what.Kind == schema.Any}
 		named.add(what.Column, &c.col)
-		col = c
+		return c
 	}
-	p.columns, p.keys, p.found = append(p.columns, col), append(p.keys, what.Attribute), append(p.found, -1)
 }
 
 // fill appends the present row's values n times.
@@ -64,12 +86,16 @@ func (p *promoter) fill(a *attrs, n int) error {
 			p.found[slot-1] = i
 		}
 	}
-	for i, col := range p.columns {
-		if p.found[i] < 0 {
+	for _, col := range p.columns {
+		entry := p.found[col.key]
+		if entry < 0 && col.former >= 0 {
+			entry = p.found[col.former]
+		}
+		if entry < 0 {
 			col.takeNulls(n)
 			continue
 		}
-		if err := p.copyTo(col, a, p.found[i], n); err != nil {
+		if err := p.copyTo(col, a, entry, n); err != nil {
 			return err
 		}
 	}
@@ -85,7 +111,7 @@ func (p *promoter) copyTo(col promoted, a *attrs, entry, n int) error {
 	return col.take(a.letters[entry-a.from], a.values.Dict.Text(index), n)
 }
 
-// slot finds which column a key is copied to, and remembers it by the key's index.
+// slot finds which of our keys a key is, and remembers it by the key's index.
 func (p *promoter) slot(a *attrs, key int32) uint8 {
 	if cuts := a.keys.Dict.Cuts(); cuts != p.cuts {
 		p.slots, p.cuts = p.slots[:0], cuts
@@ -107,12 +133,13 @@ func (p *promoter) slot(a *attrs, key int32) uint8 {
 type promotedText struct {
 	col   column.Text
 	guess int32
+	any   bool // values of other types too, as their text
 }
 
 func (c *promotedText) takeNulls(n int) { c.col.AppendNulls(n) }
 
 func (c *promotedText) take(letter byte, text []byte, n int) (err error) {
-	if letter != 's' {
+	if letter != 's' && !c.any {
 		c.takeNulls(n)
 		return nil
 	}

@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -15,15 +16,23 @@ import (
 type Promotion struct {
 	Column    string
 	Attribute string
-	Resource  bool // an attribute of the resource, not of the item
-	Kind      byte // as in attribute_types: s, i, d or b
+	Former    string // the attribute's older name, whose value counts where Attribute is absent; "" for none
+	Resource  bool   // an attribute of the resource, not of the item
+	Kind      byte   // as in attribute_types: s, i, d or b; or Any
 }
 
-// PromotedFrom is the key of a promoted column's field metadata: "attributes[http.route]".
-const PromotedFrom = "promoted_from"
+// Any is the kind of a column that takes the text of a value of whatever type.
+const Any = '*'
+
+// Keys of a promoted column's field metadata: "attributes[http.route]".
+const (
+	PromotedFrom       = "promoted_from"
+	PromotedFromFormer = "promoted_from_former"
+)
 
 // Presets are names for what most users of a domain filter by, after the OpenTelemetry
-// semantic conventions.
+// semantic conventions: those of 1.44, and of GenAI those of 2026-10, which renamed much of what
+// instrumentations still send.
 var presets = map[string][]string{
 	"http": {
 		"http.request.method", "http.route", "http.response.status_code:int", "url.path", "server.address", "server.port:int",
@@ -34,14 +43,20 @@ var presets = map[string][]string{
 		"server.address", "server.port:int", "error.type",
 	},
 	"gen_ai": {
-		"gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model", "gen_ai.conversation.id",
-		"gen_ai.usage.input_tokens:int", "gen_ai.usage.output_tokens:int", "error.type",
+		"gen_ai.operation.name", "gen_ai.provider.name|gen_ai.system", "gen_ai.request.model", "gen_ai.response.model",
+		"gen_ai.response.finish_reasons:any", "gen_ai.response.time_to_first_chunk:double",
+		"gen_ai.conversation.id", "gen_ai.agent.name", "gen_ai.tool.name",
+		"gen_ai.usage.input_tokens|gen_ai.usage.prompt_tokens:int", "gen_ai.usage.output_tokens|gen_ai.usage.completion_tokens:int",
+		"gen_ai.usage.cache_read.input_tokens:int",
+		"gen_ai.usage.cache_write.input_tokens|gen_ai.usage.cache_creation.input_tokens:int",
+		"gen_ai.usage.reasoning.output_tokens:int",
+		"gen_ai.system_instructions:any", "gen_ai.input.messages:any", "gen_ai.output.messages:any", "error.type",
 	},
 }
 
-const promoteForms = `want http, db, gen_ai, or [resource/]ATTRIBUTE[:string|int|double|bool]`
+const promoteForms = `want http, db, gen_ai, or [resource/]ATTRIBUTE[|FORMER][:string|int|double|bool|any]`
 
-var promotedTypes = map[string]byte{"": 's', "string": 's', "int": 'i', "double": 'd', "bool": 'b'}
+var promotedTypes = map[string]byte{"": 's', "string": 's', "int": 'i', "double": 'd', "bool": 'b', "any": Any}
 
 // Promotions reads the entries of files.promote: presets, or attributes such as
 // "http.response.status_code:int" and "resource/k8s.pod.name". It tells every fault.
@@ -64,6 +79,10 @@ func Promotions(entries []string) (all []Promotion, faults []error) {
 			}
 			switch {
 			case errors.Is(err, errTwice):
+				if p.Former != "" {
+					taken[p.Column] = p
+					all[slices.IndexFunc(all, func(each Promotion) bool { return each.Column == p.Column })] = p
+				}
 			case err != nil:
 				faults = append(faults, fmt.Errorf("%q: %w", entry, err))
 			default:
@@ -75,7 +94,7 @@ func Promotions(entries []string) (all []Promotion, faults []error) {
 	return all, faults
 }
 
-// errTwice says that an equal promotion is there already, as presets overlap.
+// errTwice says that a promotion is there already, as presets overlap; at most one of both knows a former name.
 var errTwice = errors.New("promoted twice")
 
 func (p Promotion) fits(taken map[string]Promotion) error {
@@ -83,22 +102,29 @@ func (p Promotion) fits(taken map[string]Promotion) error {
 	switch {
 	case !clash:
 		return nil
-	case other == p:
-		return errTwice
 	case other.Attribute == "":
 		return fmt.Errorf("the tables have a column %s already", p.Column)
 	}
+	former := other.Former
+	if former == "" || p.Former == "" {
+		other.Former = p.Former
+	}
+	if other == p {
+		return errTwice
+	}
+	other.Former = former
 	return fmt.Errorf("column %s is promoted from %s already, as another type or attribute", p.Column, other.source())
 }
 
 func promotion(entry string) (Promotion, error) {
 	name, typ, _ := strings.Cut(entry, ":")
 	name, resource := strings.CutPrefix(name, "resource/")
+	name, former, older := strings.Cut(name, "|")
 	kind, ok := promotedTypes[typ]
-	if !ok || name == "" || strings.ContainsAny(name, "/ ") {
+	if !ok || name == "" || older && former == "" || former == name || strings.ContainsAny(name+former, "/ |") {
 		return Promotion{}, errors.New(promoteForms)
 	}
-	return Promotion{Column: columnName(name), Attribute: name, Resource: resource, Kind: kind}, nil
+	return Promotion{Column: columnName(name), Attribute: name, Former: former, Resource: resource, Kind: kind}, nil
 }
 
 // columnName is an attribute's name with _ for what SQL would want quoted.
@@ -111,11 +137,13 @@ func columnName(attribute string) string {
 	}, attribute)
 }
 
-func (p Promotion) source() string {
+func (p Promotion) source() string { return p.in(p.Attribute) }
+
+func (p Promotion) in(attribute string) string {
 	if p.Resource {
-		return "resource_attributes[" + p.Attribute + "]"
+		return "resource_attributes[" + attribute + "]"
 	}
-	return "attributes[" + p.Attribute + "]"
+	return "attributes[" + attribute + "]"
 }
 
 // Type is the column's Arrow type.
@@ -135,9 +163,9 @@ func (p Promotion) Type() arrow.DataType {
 // Services are the promotions that every table has.
 func Services() []Promotion {
 	return []Promotion{
-		{"service_name", "service.name", true, 's'},
-		{"service_namespace", "service.namespace", true, 's'},
-		{"service_instance_id", "service.instance.id", true, 's'},
+		{Column: "service_name", Attribute: "service.name", Resource: true, Kind: 's'},
+		{Column: "service_namespace", Attribute: "service.namespace", Resource: true, Kind: 's'},
+		{Column: "service_instance_id", Attribute: "service.instance.id", Resource: true, Kind: 's'},
 	}
 }
 
@@ -162,5 +190,9 @@ func Of(s otlp.Signal, promoted ...Promotion) *arrow.Schema {
 }
 
 func (p Promotion) metadata() arrow.Metadata {
-	return arrow.NewMetadata([]string{PromotedFrom}, []string{p.source()})
+	keys, values := []string{PromotedFrom}, []string{p.source()}
+	if p.Former != "" {
+		keys, values = append(keys, PromotedFromFormer), append(values, p.in(p.Former))
+	}
+	return arrow.NewMetadata(keys, values)
 }
