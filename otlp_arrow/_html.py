@@ -91,7 +91,7 @@ def _picture(found: Overview, span: tuple[int, int] | None) -> str:
     bars = "".join(
         _rect(place * step, step - 1, max(1.5, count / most * (_HEIGHT - 2)))
         for place, count in enumerate(counts)
-        if count >= 0.5
+        if count > 0
     )
     label = f"{_SIGNALS[found.signal]} over time, at most about {round(most):,} in a {_BINS}th of it"
     return (
