@@ -73,7 +73,7 @@ step_lint() {
 	go run "$golangci" run ./...
 	say ruff and mypy
 	# shellcheck disable=SC2046
-	make_venv "${pythons[0]}" lint $(pins dev) $(pins test opentelemetry-sdk pyarrow)
+	make_venv "${pythons[0]}" lint $(pins dev) $(pins test opentelemetry-sdk pyarrow pytest)
 	"$venv/bin/ruff" check .
 	"$venv/bin/ruff" format --check .
 	"$venv/bin/mypy" otlp_arrow

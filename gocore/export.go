@@ -172,6 +172,9 @@ func oa_close(handle C.uint64_t, timeoutMS C.int64_t, err *C.OaError) C.int32_t 
 			return err
 		}
 		handles.remove(uint64(handle))
+		if e.logs != nil {
+			e.logs.End() // who waits for a record finds the handle closed at once
+		}
 		return nil
 	})
 }
@@ -245,6 +248,37 @@ func oa_log_next(handle C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.Oa
 			textOut(out, line)
 		}
 		return nil
+	})
+}
+
+//export oa_script
+func oa_script(handle C.uint64_t, script *C.char, length C.uint64_t, err *C.OaError) C.int32_t {
+	return withLibrary("oa_script", handle, err, func(e *entry) error {
+		document, err := bytesIn("script", unsafe.Pointer(script), length)
+		if err != nil {
+			return err
+		}
+		return e.library.Script(document)
+	})
+}
+
+//export oa_requests
+func oa_requests(handle C.uint64_t, count C.uint64_t, timeoutMS C.int64_t, out **C.char, err *C.OaError) C.int32_t {
+	return withLibrary("oa_requests", handle, err, func(e *entry) error {
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
+		ctx, cancel := within(timeoutMS)
+		defer cancel()
+		seen, err := e.library.Requests(ctx, uint64(count))
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(seen)
+		if err == nil {
+			textOut(out, text)
+		}
+		return err
 	})
 }
 

@@ -42,7 +42,8 @@ void oa_string_release(char *text);
 int32_t oa_resolve(const char *sources, uint64_t length, char **json, OaError *err);
 
 /* oa_open starts a node. sources is as for oa_resolve; "embedded": true in it leaves
- * listeners closed unless "values" asks for them. *handle is 0 on error. */
+ * listeners closed unless "values" asks for them, "mock": true is for oa_script. *handle is
+ * 0 on error. */
 int32_t oa_open(const char *sources, uint64_t length, uint64_t *handle, OaError *err);
 
 /* oa_close drains the node: listeners end, what was acknowledged is written. After
@@ -70,6 +71,22 @@ int32_t oa_files(uint64_t handle, int32_t signal, int64_t timeout_ms, char **jso
  * oa_bytes_release. */
 int32_t oa_schema(uint64_t handle, int32_t signal, uint8_t **ipc, uint64_t *length, OaError *err);
 void oa_bytes_release(void *bytes);
+
+/* oa_script tells a node that was opened with "mock": true in its sources how to answer the
+ * next requests over gRPC, HTTP and OTAP; for tests of senders. script is {"clear": BOOL,
+ * "rules": [RULE, ...]}; "clear" drops the rules that wait and refuses the requests that
+ * are being delayed. A request takes from the first rule that fits it and is not used up:
+ * {"do": "accept", "fail", "refuse" or "reject", "count": REQUESTS, "signal": TEXT or
+ * absent for all, "transport": "grpc", "http", "otap" or absent for all, "delay_ms":
+ * NUMBER, "message": TEXT}, for "fail" with "grpc": CODE and "http": STATUS, for "refuse"
+ * with "retry_after_ms": NUMBER, for "reject" with "rejected": ITEMS. Another node gives
+ * OA_INVALID, a bad script OA_CONFIG, and then nothing of it counts. */
+int32_t oa_script(uint64_t handle, const char *script, uint64_t length, OaError *err);
+
+/* oa_requests waits until such a node has answered at least count requests, and gives
+ * {"answered": REQUESTS, "requests": {SIGNAL: {TRANSPORT: {"accepted": NUMBER, "partial":
+ * NUMBER, "refused": NUMBER}}}}. */
+int32_t oa_requests(uint64_t handle, uint64_t count, int64_t timeout_ms, char **json, OaError *err);
 
 /* oa_maintain does what the commands doctor and compact do, without a node. request is
  * {"command": "doctor" or "compact", "paths": [TEXT, ...], "config": as for oa_resolve,

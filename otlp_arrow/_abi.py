@@ -46,6 +46,8 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "oa_export": (_i32, (_u64, _i32, _address, _u64, _error)),
     "oa_flush": (_i32, (_u64, _i64, _error)),
     "oa_files": (_i32, (_u64, _i32, _i64, _text_out, _error)),
+    "oa_script": (_i32, (_u64, ctypes.c_char_p, _u64, _error)),
+    "oa_requests": (_i32, (_u64, _u64, _i64, _text_out, _error)),
     "oa_maintain": (_i32, (ctypes.c_char_p, _u64, _text_out, _error)),
     "oa_convert": (_i32, (ctypes.c_char_p, _u64, PROGRESS, _address, _text_out, _error)),
     "oa_log_next": (_i32, (_u64, _i64, _text_out, _error)),

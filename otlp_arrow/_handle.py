@@ -174,6 +174,24 @@ class Handle:
         )
         return [(str(file["path"]), int(file["length"]), int(file["id"])) for file in found or ()]
 
+    def script(self, document: bytes) -> None:
+        """Tells a mock how to answer, see oa_script. Raises ConfigError."""
+        call = NativeCall()
+        try:
+            call.check("oa_script", self._alive(), document, len(document))
+        finally:
+            call.release()
+
+    def requests(self, count: int, timeout: float | None) -> dict[str, Any]:
+        """Waits until a mock has answered at least count requests; how many and how, see oa_requests."""
+        handle = self._alive()
+        found = _wait(
+            f"waiting for {count} requests",
+            timeout,
+            lambda call, ms: call.run("oa_requests", handle, count, ms, ctypes.byref(call.out)),
+        )
+        return dict(found)
+
     def empty(self, signal: str) -> bytes:
         """As empty_stream, with the columns that this node promotes."""
         return empty_stream(signal, self._alive())

@@ -56,19 +56,22 @@ def sources(
     assignments: Sequence[str] = (),
     config_file: StrPath | None = None,
     embedded: bool,
+    mock: bool = False,
 ) -> bytes:
     """The sources of a configuration, as oa_resolve and oa_open take them.
 
     values are nested settings; those that are UNSET are left out. assignments are "KEY.PATH=VALUE", the last
-    wins. embedded leaves listeners closed that nothing asks for. Raises ConfigError for a value that JSON
-    cannot hold.
+    wins. embedded leaves listeners closed that nothing asks for. mock is for oa_script, and leaves the
+    environment out: what a service has to do is no matter of a test. Raises ConfigError for a value that
+    JSON cannot hold.
     """
     given = {key: value for key, value in values.items() if value is not UNSET}
     document: dict[str, object] = {
-        "env": {name: value for name, value in os.environ.items() if name.startswith(PREFIX)},
+        "env": {} if mock else {name: os.environ[name] for name in os.environ if name.startswith(PREFIX)},
         "values": given,
         "set": list(assignments),
         "embedded": embedded,
+        **({"mock": True} if mock else {}),
     }
     if config_file is not None:
         document["file"] = os.fspath(config_file)

@@ -9,6 +9,7 @@
      ├── OverloadedError      queue or disk is full: try the same later
      ├── ClosedError          the library was closed
      ├── DeadlineError        the caller's timeout passed                   (TimeoutError)
+     │    └── NotReceivedError  a mock service lacks what a test waits for  (AssertionError)
      ├── IoError              a file or socket failed                       (OSError)
      ├── ForkedError          a forked child used what its parent opened
      ├── LibraryNotFoundError the native library is missing or another one  (ImportError)
@@ -51,6 +52,10 @@ class ClosedError(OtlpArrowError):
 
 class DeadlineError(OtlpArrowError, TimeoutError):
     """The timeout passed. What was waited for goes on; waiting again is fine."""
+
+
+class NotReceivedError(DeadlineError, AssertionError):
+    """A mock service did not get in time what a test waits for; its text tells what came instead."""
 
 
 class IoError(OtlpArrowError, OSError):

@@ -42,6 +42,7 @@ COLUMNS = (
     "attribute_types",
 )
 _LINES = 1000
+_LONGEST = 100  # characters of an attribute's value
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -192,10 +193,14 @@ class TraceTree:
         """The spans of a name, by start."""
         return [node for node in self._nodes if node.name == name]
 
-    def render(self, limit: int | None = None) -> str:
-        """The tree drawn with a line for each span; limit: at most so many spans, the rest is counted."""
+    def render(self, limit: int | None = None, *, attributes: bool = False) -> str:
+        """The tree drawn with a line for each span, with its attributes if they are asked for.
+
+        limit: at most so many spans, the rest is counted.
+        """
         lines = [f"trace {self.trace_id}: {self._summary()}"]
-        lines.extend(prefix + str(node) for prefix, node in islice(_drawn(self.tops), limit))
+        for prefix, node in islice(_drawn(self.tops), limit):
+            lines.append(prefix + str(node) + (shown_attributes(node.attributes) if attributes else ""))
         if limit is not None and limit < len(self):
             lines.append(f"... and {_count(len(self) - limit, 'span')} more")
         return "\n".join(lines)
@@ -383,6 +388,18 @@ def duration(nanoseconds: int) -> str:
             number = nanoseconds / size
             return f"{number:.3g} {unit}" if number < 999.5 else f"{number:.0f} {unit}"
     return f"{nanoseconds} ns"
+
+
+def shown_attributes(attributes: dict[str, Any]) -> str:
+    """Attributes as they follow on a line: two spaces and {key=value, ...}; nothing for none."""
+    if not attributes:
+        return ""
+    pairs = ", ".join(f"{_shown(key)}={_short(repr(value))}" for key, value in attributes.items())
+    return f"  {{{pairs}}}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _shown(text: str | None) -> str:

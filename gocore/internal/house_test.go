@@ -22,7 +22,7 @@ var lines = [][]string{
 	{"journal"},
 	{"ingest"},
 	{"files", "forward", "live"},
-	{"query", "convert"},
+	{"query", "convert", "script"},
 	{"receive"},
 	{"config"},
 	{"node"},

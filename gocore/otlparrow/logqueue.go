@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,13 +13,15 @@ import (
 type LogQueue struct {
 	lines   chan []byte
 	dropped atomic.Uint64
+	ended   chan struct{}
+	end     sync.Once
 }
 
 const logQueueLength = 1024
 
 // NewLogQueue makes a queue and the logger that fills it.
 func NewLogQueue() (*LogQueue, *slog.Logger) {
-	q := &LogQueue{lines: make(chan []byte, logQueueLength)}
+	q := &LogQueue{lines: make(chan []byte, logQueueLength), ended: make(chan struct{})}
 	return q, slog.New(slog.NewJSONHandler(q, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
@@ -33,7 +36,10 @@ func (q *LogQueue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Next waits for a record; nil when there was none before ctx ended.
+// End says that no record is waited for any more.
+func (q *LogQueue) End() { q.end.Do(func() { close(q.ended) }) }
+
+// Next waits for a record; nil when there was none before ctx, or the queue, ended.
 func (q *LogQueue) Next(ctx context.Context) []byte {
 	select {
 	case line := <-q.lines:
@@ -43,6 +49,8 @@ func (q *LogQueue) Next(ctx context.Context) []byte {
 	select {
 	case line := <-q.lines:
 		return line
+	case <-q.ended:
+		return nil
 	case <-ctx.Done():
 		return nil
 	}

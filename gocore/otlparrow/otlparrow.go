@@ -24,6 +24,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/node"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/script"
 )
 
 // Signal is traces, metrics or logs.
@@ -51,12 +52,17 @@ type Config struct {
 	Values map[string]any `json:"values"`
 	// Set are assignments as of a command line, such as "files.compression=zstd"; the last wins.
 	Set []string `json:"set"`
+	// Mock lets Script decide what is answered; for tests of senders.
+	Mock bool `json:"mock"`
 	// Logger takes our own log; nil drops it.
 	Logger *slog.Logger `json:"-"`
 }
 
 // Library is a running node.
-type Library struct{ node *node.Node }
+type Library struct {
+	node   *node.Node
+	script *script.Script // nil but for a mock
+}
 
 // Open checks the settings, opens files and listeners and starts. With an error nothing
 // listens. It does not outlast ctx's deadline; cancelling ctx later has no effect.
@@ -75,12 +81,22 @@ func Open(ctx context.Context, c Config) (*Library, error) {
 	for _, warning := range warnings {
 		log.Warn(warning)
 	}
-	n, err := node.Start(settings, log)
+	library, err := start(settings, log, c.Mock)
 	if err != nil {
 		return nil, err
 	}
-	log.Info("started", "output_dir", settings.OutputDir, "endpoints", n.Endpoints())
-	return &Library{n}, nil
+	log.Info("started", "output_dir", settings.OutputDir, "endpoints", library.Endpoints())
+	return library, nil
+}
+
+func start(settings config.Config, log *slog.Logger, mock bool) (*Library, error) {
+	if !mock {
+		n, err := node.Start(settings, log)
+		return &Library{node: n}, err
+	}
+	s := script.New()
+	n, err := node.StartMock(settings, log, s)
+	return &Library{n, s}, err
 }
 
 func (c Config) sources() config.Sources {

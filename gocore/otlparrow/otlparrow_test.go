@@ -287,3 +287,19 @@ func TestLogQueueWaits(t *testing.T) {
 		}
 	})
 }
+
+// TestLogQueueEnds: what was written is still given, and then nothing is waited for.
+func TestLogQueueEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue, logger := NewLogQueue()
+		logger.Info("last")
+		queue.End()
+		queue.End()
+		if line := queue.Next(t.Context()); !bytes.Contains(line, []byte(`"last"`)) {
+			t.Errorf("got %s", line)
+		}
+		if line := queue.Next(t.Context()); line != nil {
+			t.Errorf("got %s", line)
+		}
+	})
+}

@@ -58,6 +58,8 @@ type Error struct {
 	Err   error  // the cause
 	// RetryAfter is when the same request is welcome again; only for Overloaded.
 	RetryAfter time.Duration
+	// Answer, where there is one, is told to a sender instead of what the kind says.
+	Answer *Answer
 }
 
 // Error joins operation, field and cause.

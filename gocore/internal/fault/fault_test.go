@@ -131,3 +131,24 @@ func TestMessage(t *testing.T) {
 		}
 	}
 }
+
+func TestAnswer(t *testing.T) {
+	own := &Error{Kind: Internal, Err: io.EOF, Answer: &Answer{GRPC: codes.DataLoss, HTTP: 418}}
+	for _, tt := range []struct {
+		err  error
+		want Answer
+		own  bool
+	}{
+		{own, Answer{codes.DataLoss, 418}, true},
+		{fmt.Errorf("around: %w", own), Answer{codes.DataLoss, 418}, true},
+		{New(Overloaded, "", "full"), Answer{codes.Unavailable, 503}, false},
+		{io.EOF, Answer{codes.Internal, 500}, false},
+	} {
+		if got, said := AnswerOf(tt.err, KindOf(tt.err)); got != tt.want || said != tt.own {
+			t.Errorf("%v: %v, %v, want %v", tt.err, got, said, tt.want)
+		}
+	}
+	if text := (&PartialError{Rejected: 2, Message: "too old"}).Error(); text != "2 items rejected: too old" {
+		t.Error(text)
+	}
+}

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -41,6 +42,22 @@ var table = [...]statuses{
 	Config:          {codes.FailedPrecondition, http.StatusInternalServerError, ABIConfig},
 	IO:              {codes.Unavailable, http.StatusServiceUnavailable, ABIIO},
 	BadHandle:       {codes.Internal, http.StatusInternalServerError, ABIBadHandle},
+}
+
+// Answer is the codes of a refusal that no kind has: what a test of a sender asks for.
+type Answer struct {
+	GRPC codes.Code
+	HTTP int
+}
+
+// AnswerOf is the codes that an error of a kind is answered with over gRPC and HTTP, and whether the
+// error itself said so.
+func AnswerOf(err error, kind Kind) (answer Answer, own bool) {
+	var e *Error
+	if errors.As(err, &e) && e.Answer != nil {
+		return *e.Answer, true
+	}
+	return Answer{GRPCCode(kind), HTTPStatus(kind)}, false
 }
 
 // GRPCCode is the status of an OTLP/gRPC answer.

@@ -41,6 +41,36 @@ func count(below []level, message []byte) (n int) {
 	return n
 }
 
+// First is a request cut down to its first n items.
+func First(signal otlp.Signal, body []byte, n int) []byte {
+	kept, _ := first(levels[signal], body, n)
+	return kept
+}
+
+// first keeps of a message what is not of the next level, and n items; left is how many more there
+// could have been. What is not well framed stays whole, to be refused.
+func first(below []level, message []byte, n int) (kept []byte, left int) {
+	c, from := wire.NewCursor(message), 0
+	for c.Next() {
+		place := c.At()
+		switch tag := c.Tag(); {
+		case !below[0].holds(&c):
+			kept = append(kept, message[from:place]...)
+		case len(below) > 1:
+			var child []byte
+			child, n = first(below[1:], c.Bytes(), n)
+			kept = wire.AppendBytes(kept, tag>>3, child)
+		case n > 0:
+			kept, n = append(kept, message[from:place]...), n-1
+		}
+		from = place
+	}
+	if c.Err() != nil {
+		return message, n
+	}
+	return kept, n
+}
+
 // limits bound a request.
 type limits struct{ bytes, items int }
 

@@ -117,3 +117,35 @@ func BenchmarkItems(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/item")
 }
+
+// TestFirst: what is cut down keeps the first items, with all that is around them.
+func TestFirst(t *testing.T) {
+	for _, s := range otlp.Signals {
+		body := append(request(s, sequence(1, 5)...), request(s, sequence(6, 9)...)...)
+		for n := range 12 {
+			if got, want := idsOf(s, First(s, body, n)), sequence(1, uint64(min(n, 9))); !slices.Equal(got, want) {
+				t.Errorf("%v: the first %d are %v", s, n, got)
+			}
+		}
+		if got := First(s, body, 9); !slices.Equal(got, body) {
+			t.Errorf("%v: all of it is another request", s)
+		}
+		whole := First(s, body, 0)
+		if common := First(s, whole, 3); !slices.Equal(common, whole) {
+			t.Errorf("%v: what is around the items does not stay", s)
+		}
+		for _, bad := range [][]byte{{10, 200}, append(slices.Clone(body), 10, 3, 10, 200, 1)} {
+			if items := table(t, s, First(s, bad, 1)); items {
+				t.Errorf("%v: what has no framing has one now", s)
+			}
+		}
+	}
+}
+
+// table says whether a request can be decoded.
+func table(t *testing.T, s otlp.Signal, body []byte) bool {
+	t.Helper()
+	into := decode.New(s)
+	into.MaxGrowth = 1 << 30
+	return into.Decode(body) == nil
+}

@@ -150,8 +150,8 @@ func partial(body []byte, asJSON bool, v *verdict) {
 	if json.Unmarshal(body, &told) != nil {
 		return
 	}
-	for _, key := range rejectedKeys {
-		switch n := told.PartialSuccess[key].(type) {
+	for _, signal := range otlp.Signals {
+		switch n := told.PartialSuccess[signal.RejectedKey()].(type) {
 		case float64:
 			v.rejected = uint64(max(n, 0))
 		case string: // as protobuf has 64-bit integers in JSON

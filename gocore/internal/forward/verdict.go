@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/wire"
 )
 
@@ -77,6 +76,3 @@ func shorten(text string) string {
 	}
 	return text
 }
-
-// rejectedKeys are the names of partial_success' count in JSON.
-var rejectedKeys = [otlp.Count]string{otlp.Traces: "rejectedSpans", otlp.Metrics: "rejectedDataPoints", otlp.Logs: "rejectedLogRecords"}

@@ -217,3 +217,27 @@ func TestCallDeadline(t *testing.T) {
 	p.ok(p.frames.WriteRSTStream(101, http2.ErrCodeCancel))
 	p.ping("")
 }
+
+// TestCallAnsweredWithContent: a success may have a message; one that the peer's window has no room for
+// waits.
+func TestCallAnsweredWithContent(t *testing.T) {
+	p := start(t, &service{end: func(context.Context, []byte) *Status { return &Status{Answer: []byte("some")} }}, nil).dial()
+	p.export(1, "x")
+	if r := p.status(1, "0"); string(r.data) != "\x00\x00\x00\x00\x04some" || r.headers[":status"] != "200" {
+		t.Errorf("answer: %+v", r)
+	}
+	if err := p.frames.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 6}); err != nil {
+		t.Fatal(err)
+	}
+	p.export(3, "x")
+	p.ping("it waits")
+	if r := p.reply(3); len(r.data) != 0 || r.done {
+		t.Errorf("sent beyond the window: %+v", r)
+	}
+	if err := p.frames.WriteWindowUpdate(3, 3); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.status(3, "0"); string(r.data) != "\x00\x00\x00\x00\x04some" {
+		t.Errorf("answer: %+v", r)
+	}
+}

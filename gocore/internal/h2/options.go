@@ -41,7 +41,7 @@ type Call interface {
 	Room(n int) ([]byte, *Status)
 	// Came says that they are filled.
 	Came() *Status
-	// End works on the message: nil is an answer without content.
+	// End works on the message: nil is an answer without content, code 0 one with content.
 	End(ctx context.Context) *Status
 	// Close lets go of the memory.
 	Close()

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"strconv"
 
 	"golang.org/x/net/http2/hpack"
@@ -14,13 +15,28 @@ type Status struct {
 	Details []byte // an encoded google.rpc.Status, or nothing
 	// Encodings is which ones a message may have, told to who used another.
 	Encodings string
+	// Answer is the message of a success that has more to say than an empty one. It has to fit into a
+	// frame of 16 KiB.
+	Answer []byte
 }
 
 const codeInternal = 13
 
+// message is what is sent before the trailers, with its prefix; a failure has none.
+func (s *Status) message() []byte {
+	switch {
+	case s == nil:
+		return emptyMessage
+	case s.Code != 0:
+		return nil
+	}
+	message := binary.BigEndian.AppendUint32(make([]byte, 1, prefixBytes+len(s.Answer)), uint32(len(s.Answer)))
+	return append(message, s.Answer...)
+}
+
 // fields are the trailers that tell a status; nil is success.
 func (s *Status) fields() []hpack.HeaderField {
-	if s == nil {
+	if s == nil || s.Code == 0 {
 		return []hpack.HeaderField{{Name: "grpc-status", Value: "0"}}
 	}
 	all := []hpack.HeaderField{{Name: "grpc-status", Value: strconv.Itoa(int(s.Code))}, {Name: "grpc-message", Value: escaped(s.Message)}}

@@ -66,28 +66,28 @@ func (c *conn) answer(s *stream, status *Status) {
 		c.mu.Unlock()
 		return
 	}
-	if status == nil && !c.takeSendLocked(s, int64(len(emptyMessage))) {
+	if message := status.message(); len(message) > 0 && !c.takeSendLocked(s, int64(len(message))) {
 		c.mu.Unlock()
-		c.server.working.Go(func() { c.answerLater(s) }) // the peer lets us send nothing at all: none that is known does
+		c.server.working.Go(func() { c.answerLater(s, status, int64(len(message))) }) // the peer lets us send nothing at all: none that is known does
 		return
 	}
 	c.sayLocked(s, status)
 }
 
-// answerLater waits for the window that an answer needs.
-func (c *conn) answerLater(s *stream) {
+// answerLater waits for the window that an answer's message needs.
+func (c *conn) answerLater(s *stream, status *Status, size int64) {
 	c.mu.Lock()
-	for !s.over && !c.closed && !c.takeSendLocked(s, int64(len(emptyMessage))) {
+	for !s.over && !c.closed && !c.takeSendLocked(s, size) {
 		c.changed.Wait()
 	}
 	if s.over || c.closed {
 		c.mu.Unlock()
 		return
 	}
-	c.sayLocked(s, nil)
+	c.sayLocked(s, status)
 }
 
-// emptyMessage is a message of no bytes, with its prefix: all that there is to say of success.
+// emptyMessage is a message of no bytes, with its prefix: nearly always all that there is to say of success.
 var emptyMessage = make([]byte, prefixBytes)
 
 const prefixBytes = 5
@@ -113,9 +113,9 @@ func (c *conn) sayLocked(s *stream, status *Status) {
 // answer writes a whole answer. A client that has not sent everything is told not to, after it.
 func (w *writer) answer(id uint32, status *Status, early bool) {
 	w.mu.Lock()
-	if status == nil {
+	if message := status.message(); message != nil {
 		w.headersLocked(id, false, answerFields[:]...)
-		_ = w.frames.WriteData(id, false, emptyMessage)
+		_ = w.frames.WriteData(id, false, message)
 		w.headersLocked(id, true, successFields...)
 	} else {
 		w.headersLocked(id, true, append(answerFields[:len(answerFields):len(answerFields)], status.fields()...)...)

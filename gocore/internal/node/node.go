@@ -28,6 +28,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/obs"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/receive"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/script"
 )
 
 // receiver is what the node needs of a receiver.
@@ -52,7 +53,8 @@ type Node struct {
 	adoption  adoption
 	keeper    keeper
 	doors     []*door
-	library   *door // of what comes without a receiver
+	library   *door          // of what comes without a receiver
+	script    *script.Script // nil but for a mock
 	names     []string
 	receivers []receiver
 	admission *receive.Admission
@@ -77,8 +79,17 @@ func Start(c config.Config, log *slog.Logger) (*Node, error) {
 
 // StartOn is Start on a file system of the caller's.
 func StartOn(disk fsys.FS, c config.Config, log *slog.Logger) (*Node, error) {
+	return launch(disk, c, log, nil)
+}
+
+// StartMock is Start of a node that answers as a script says.
+func StartMock(c config.Config, log *slog.Logger, s *script.Script) (*Node, error) {
+	return launch(fsys.OS{}, c, log, s)
+}
+
+func launch(disk fsys.FS, c config.Config, log *slog.Logger, s *script.Script) (*Node, error) {
 	limiter := obs.NewLimiter(log.Handler(), obs.DefaultLimits())
-	n := &Node{Config: c, log: slog.New(limiter), limiter: limiter, disk: disk, drained: make(chan struct{})}
+	n := &Node{Config: c, log: slog.New(limiter), limiter: limiter, disk: disk, script: s, drained: make(chan struct{})}
 	n.health.began = time.Now()
 	for s := range n.written {
 		n.written[s].init()
@@ -156,27 +167,35 @@ func (n *Node) makeReceivers() {
 	c := &n.Config
 	n.admission = receive.NewAdmission(c.Limits.MaxInflightBytes)
 	n.library = n.door("library")
-	var arrow *door
+	var arrow receive.Acceptor
 	if c.OTLPGRPC.Enabled || c.Arrow.Enabled {
-		arrow = n.door("otap")
+		arrow = n.gate("otap")
 	}
 	if c.OTLPGRPC.Enabled {
-		r := receive.NewGRPC(c.OTLPGRPC, c.Limits.Limits, n.admission, n.door("grpc"), n.log)
+		r := receive.NewGRPC(c.OTLPGRPC, c.Limits.Limits, n.admission, n.gate("grpc"), n.log)
 		r.AddOTAP(arrow)
-		if c.Durability == config.Fsync {
+		if c.Durability == config.Fsync || n.script != nil { // these wait
 			r.Apart()
 		}
 		n.addGRPC("otlp_grpc", r)
 	}
 	if c.OTLPHTTP.Enabled {
 		n.names = append(n.names, "otlp_http")
-		n.receivers = append(n.receivers, receive.NewHTTP(c.OTLPHTTP, c.Limits.Limits, n.admission, n.door("http"), n.log))
+		n.receivers = append(n.receivers, receive.NewHTTP(c.OTLPHTTP, c.Limits.Limits, n.admission, n.gate("http"), n.log))
 	}
 	if c.Arrow.Enabled {
 		r := receive.NewArrow(c.Arrow, c.Limits.Limits, n.admission, arrow, n.log)
-		r.AddFlight(n.door("flight"), n.tables(), &n.reads)
+		r.AddFlight(n.gate("flight"), n.tables(), &n.reads)
 		n.addGRPC("arrow", r)
 	}
+}
+
+// gate is a door, behind the script if there is one.
+func (n *Node) gate(transport string) receive.Acceptor {
+	if n.script == nil {
+		return n.door(transport)
+	}
+	return n.script.Gate(transport, n.door(transport))
 }
 
 // addGRPC adds a receiver whose health service follows the node's health.
@@ -242,6 +261,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 func (n *Node) stop() {
 	defer close(n.drained)
 	n.stopHealth()
+	if n.script != nil {
+		n.script.End()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), receiversGrace)
 	defer cancel()
 	var all sync.WaitGroup

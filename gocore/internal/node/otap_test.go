@@ -34,8 +34,16 @@ func TestOTAP(t *testing.T) {
 	}
 }
 
-// sendOTAP sends ten spans and waits for their status.
+// sendOTAP sends ten spans, which have to be taken.
 func sendOTAP(t *testing.T, address string) {
+	t.Helper()
+	if got, err := exchangeOTAP(t, address, 20*time.Second); err != nil || got.StatusCode != arrowpb.StatusCode_OK {
+		t.Fatalf("%v, %v", got, err)
+	}
+}
+
+// exchangeOTAP sends ten spans and waits for their status.
+func exchangeOTAP(t *testing.T, address string, timeout time.Duration) (*arrowpb.BatchStatus, error) {
 	t.Helper()
 	data, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(body(otlp.Traces))
 	if err != nil {
@@ -50,7 +58,7 @@ func sendOTAP(t *testing.T, address string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	stream, err := arrowpb.NewArrowTracesServiceClient(conn).ArrowTraces(ctx)
 	if err != nil {
@@ -59,7 +67,5 @@ func sendOTAP(t *testing.T, address string) {
 	if err := stream.Send(batch); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := stream.Recv(); err != nil || got.StatusCode != arrowpb.StatusCode_OK {
-		t.Fatalf("%v, %v", got, err)
-	}
+	return stream.Recv()
 }

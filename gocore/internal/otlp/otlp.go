@@ -21,12 +21,12 @@ const (
 // Signals lists every signal, for loops.
 var Signals = [Count]Signal{Traces, Metrics, Logs}
 
-type names struct{ plural, item, path, service, otap string }
+type names struct{ plural, item, path, service, otap, rejected string }
 
 var table = [Count]names{
-	Traces:  {"traces", "span", "/v1/traces", "opentelemetry.proto.collector.trace.v1.TraceService", "ArrowTraces"},
-	Metrics: {"metrics", "data point", "/v1/metrics", "opentelemetry.proto.collector.metrics.v1.MetricsService", "ArrowMetrics"},
-	Logs:    {"logs", "log record", "/v1/logs", "opentelemetry.proto.collector.logs.v1.LogsService", "ArrowLogs"},
+	Traces:  {"traces", "span", "/v1/traces", "opentelemetry.proto.collector.trace.v1.TraceService", "ArrowTraces", "rejectedSpans"},
+	Metrics: {"metrics", "data point", "/v1/metrics", "opentelemetry.proto.collector.metrics.v1.MetricsService", "ArrowMetrics", "rejectedDataPoints"},
+	Logs:    {"logs", "log record", "/v1/logs", "opentelemetry.proto.collector.logs.v1.LogsService", "ArrowLogs", "rejectedLogRecords"},
 }
 
 // String is the signal's plural name: "traces", "metrics" or "logs".
@@ -39,6 +39,9 @@ func (s Signal) String() string {
 
 // Item is what one row of the signal's table is called.
 func (s Signal) Item() string { return table[s].item }
+
+// RejectedKey is the JSON name of partial_success' count of items.
+func (s Signal) RejectedKey() string { return table[s].rejected }
 
 // HTTPPath is the path of OTLP/HTTP, such as "/v1/traces".
 func (s Signal) HTTPPath() string { return table[s].path }

@@ -11,10 +11,11 @@ func TestNames(t *testing.T) {
 		signal                      Signal
 		number                      uint8
 		plural, item, path, service string
+		rejected                    string
 	}{
-		{Traces, 0, "traces", "span", "/v1/traces", "opentelemetry.proto.collector.trace.v1.TraceService"},
-		{Metrics, 1, "metrics", "data point", "/v1/metrics", "opentelemetry.proto.collector.metrics.v1.MetricsService"},
-		{Logs, 2, "logs", "log record", "/v1/logs", "opentelemetry.proto.collector.logs.v1.LogsService"},
+		{Traces, 0, "traces", "span", "/v1/traces", "opentelemetry.proto.collector.trace.v1.TraceService", "rejectedSpans"},
+		{Metrics, 1, "metrics", "data point", "/v1/metrics", "opentelemetry.proto.collector.metrics.v1.MetricsService", "rejectedDataPoints"},
+		{Logs, 2, "logs", "log record", "/v1/logs", "opentelemetry.proto.collector.logs.v1.LogsService", "rejectedLogRecords"},
 	}
 	if len(tests) != Count || len(Signals) != Count {
 		t.Fatalf("%d signals are tested and %d listed, want %d", len(tests), len(Signals), Count)
@@ -27,6 +28,9 @@ func TestNames(t *testing.T) {
 			}
 			if s.String() != tt.plural || s.Item() != tt.item || s.HTTPPath() != tt.path || s.GRPCService() != tt.service {
 				t.Errorf("got %q %q %q %q", s, s.Item(), s.HTTPPath(), s.GRPCService())
+			}
+			if s.RejectedKey() != tt.rejected {
+				t.Errorf("RejectedKey is %q", s.RejectedKey())
 			}
 			if back, err := ParseSignal(tt.plural); err != nil || back != s {
 				t.Errorf("ParseSignal(%q) = %v, %v", tt.plural, back, err)

@@ -90,12 +90,12 @@ func (x *exchange) fail(err error) {
 	if x.signal != otlp.Count {
 		x.of.acceptor.Refused(x.signal, kind)
 	}
-	code := fault.HTTPStatus(kind)
-	if code == http.StatusServiceUnavailable {
+	answer, own := fault.AnswerOf(err, kind)
+	if answer.HTTP == http.StatusServiceUnavailable && !own {
 		seconds := math.Ceil(retryDelay(err).Seconds())
 		x.w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
 	}
-	x.write(code, x.media.encode(statusOf(err)))
+	x.write(answer.HTTP, x.media.encode(statusOf(err)))
 }
 
 // refuse answers a request that is no OTLP.

@@ -76,6 +76,10 @@ func (x *exchange) authenticate() error {
 }
 
 func (x *exchange) answer(err error) {
+	if partial, ok := errors.AsType[*fault.PartialError](err); ok {
+		x.write(http.StatusOK, x.media.partial(x.signal, partial))
+		return
+	}
 	if err != nil {
 		x.fail(err)
 		return

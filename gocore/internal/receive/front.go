@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -152,7 +153,11 @@ func (c *exportCall) repack() error {
 
 // End hands the message to the acceptor.
 func (c *exportCall) End(ctx context.Context) *h2.Status {
-	if err := c.accept(ctx); err != nil {
+	err := c.accept(ctx)
+	if partial, ok := errors.AsType[*fault.PartialError](err); ok {
+		return &h2.Status{Answer: partialResponse(partial)}
+	}
+	if err != nil {
 		return c.refuse(err)
 	}
 	return nil

@@ -95,9 +95,11 @@ func (s *arrowStream) answer(message []byte) error {
 	}
 	id, bad, broken := s.take(message)
 	code, text := codes.OK, ""
-	if bad != nil {
+	if partial, ok := errors.AsType[*fault.PartialError](bad); ok { // OTAP has no other word for it
+		text = clean(fault.Message(partial))
+	} else if bad != nil {
 		s.of.arrow.Refused(s.signal, kindOf(bad))
-		code, text = batchCode(kindOf(bad)), clean(fault.Message(bad))
+		code, text = batchCode(bad), clean(fault.Message(bad))
 	}
 	err := s.answers.SendMsg(encoded(otap.AppendStatus(nil, id, uint32(code), text)))
 	switch over := s.end(); {
@@ -126,8 +128,12 @@ func (s *arrowStream) take(message []byte) (id int64, bad error, broken bool) {
 }
 
 // batchCode is the StatusCode of a BatchStatus: gRPC's codes, but not all of them.
-func batchCode(kind fault.Kind) codes.Code {
-	switch code := fault.GRPCCode(kind); code {
+func batchCode(err error) codes.Code {
+	answer, own := fault.AnswerOf(err, kindOf(err))
+	if own {
+		return answer.GRPC
+	}
+	switch code := answer.GRPC; code {
 	case codes.Unimplemented:
 		return codes.InvalidArgument
 	case codes.FailedPrecondition:

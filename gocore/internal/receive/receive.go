@@ -24,7 +24,8 @@ import (
 )
 
 // Acceptor takes a request's protobuf body in; nil means what durability promises.
-// The body is valid only during the call. Errors are of type *fault.Error. An
+// The body is valid only during the call. Errors are of type *fault.Error, or *fault.PartialError,
+// which is a success that has more to say. An
 // Acceptor gives up when ctx ends: a forced Shutdown does not wait for it.
 type Acceptor interface {
 	Accept(ctx context.Context, signal otlp.Signal, body []byte) error

@@ -35,7 +35,8 @@ func kindOf(err error) fault.Kind {
 func statusOf(err error) *status.Status {
 	kind := kindOf(err)
 	text := clean(fault.Message(err))
-	plain := status.New(fault.GRPCCode(kind), text)
+	answer, _ := fault.AnswerOf(err, kind)
+	plain := status.New(answer.GRPC, text)
 	var detail protoadapt.MessageV1
 	switch kind {
 	case fault.Overloaded:
