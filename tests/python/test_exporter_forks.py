@@ -99,26 +99,31 @@ def test_what_a_helper_acknowledged_is_in_files_when_its_child_was_killed(tmp_pa
 
 
 GRANDCHILD = """
+how, opened = arguments
 begin()
-spans("parent")
+if opened == "opened":
+    spans("parent")
 if not (child := os.fork()):
     spans("child")
     if not (grandchild := os.fork()):
         spans("grandchild")
         tell()
-        end(arguments[0])
+        end(how)
     spans("child again")
     assert wait(grandchild) == 0
     tell()
-    end(arguments[0])
+    end(how)
 assert wait(child) == 0
+if opened == "not opened":
+    spans("parent")
 tell()
 """
 
 
 @pytest.mark.parametrize("how", ["exit", "shutdown", "nothing"])
-def test_grandchildren_have_helpers_of_their_own(tmp_path: Path, how: str) -> None:
-    assert run(GRANDCHILD, tmp_path, how) == ["in", "in", "open"]
+@pytest.mark.parametrize(("opened", "child"), [("opened", "in"), ("not opened", "open")])
+def test_grandchildren_have_helpers_of_their_own(tmp_path: Path, how: str, opened: str, child: str) -> None:
+    assert run(GRANDCHILD, tmp_path, how, opened) == ["in", child, "open"]
     wanted = ["child", "child again", "grandchild", "parent"]
     assert names(tmp_path) == [f"{who} {number}" for who in wanted for number in range(3)]
 
