@@ -78,7 +78,7 @@ def test_progress_and_what_it_raises(source, tmp_path):
 
 
 def test_interrupting_stops_the_work(source, tmp_path, core, monkeypatch):
-    from otlp_arrow import _convert
+    from otlp_arrow import _convert, _work
 
     answers = []
 
@@ -88,13 +88,13 @@ def test_interrupting_stops_the_work(source, tmp_path, core, monkeypatch):
         answers.append("stopped")
         raise otlp_arrow.DeadlineError("cancelled")
 
-    def interrupt(thread, timeout=None, join=_convert.threading.Thread.join):
+    def interrupt(thread, timeout=None, join=_work.threading.Thread.join):
         if timeout is not None:
             raise KeyboardInterrupt
         join(thread)
 
     monkeypatch.setattr(_convert, "_convert", endless)
-    monkeypatch.setattr(_convert.threading.Thread, "join", interrupt)
+    monkeypatch.setattr(_work.threading.Thread, "join", interrupt)
     with pytest.raises(KeyboardInterrupt):
         convert(source, tmp_path / "b.json")
     assert answers == ["stopped"]
