@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._convert import Converted, convert
+    from ._follow import Follow, follow
+    from ._sql import sql
     from .errors import (
         ClosedError,
         ConfigError,
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
         TooLargeError,
     )
     from .library import Endpoints, OtlpLibrary
-    from .tables import empty_table, read_logs, read_metrics, read_traces
+    from .tables import empty_table, read_batches, read_logs, read_metrics, read_traces
+    from .trees import SpanNode, TraceTree, trace_tree
 
 __all__ = [
     "ClosedError",
@@ -29,6 +32,7 @@ __all__ = [
     "Converted",
     "DeadlineError",
     "Endpoints",
+    "Follow",
     "ForkedError",
     "InternalError",
     "InvalidDataError",
@@ -37,19 +41,28 @@ __all__ = [
     "OtlpArrowError",
     "OtlpLibrary",
     "OverloadedError",
+    "SpanNode",
     "TooLargeError",
+    "TraceTree",
     "__version__",
     "convert",
     "empty_table",
+    "follow",
+    "read_batches",
     "read_logs",
     "read_metrics",
     "read_traces",
+    "sql",
+    "trace_tree",
 ]
 
 _MODULES = {
     **dict.fromkeys(("Converted", "convert"), "._convert"),
     **dict.fromkeys(("Endpoints", "OtlpLibrary"), ".library"),
-    **dict.fromkeys(("empty_table", "read_logs", "read_metrics", "read_traces"), ".tables"),
+    **dict.fromkeys(("Follow", "follow"), "._follow"),
+    **dict.fromkeys(("empty_table", "read_batches", "read_logs", "read_metrics", "read_traces"), ".tables"),
+    "sql": "._sql",
+    **dict.fromkeys(("SpanNode", "TraceTree", "trace_tree"), ".trees"),
 }
 
 

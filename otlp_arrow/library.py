@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import weakref
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from . import _fork, config
 from ._handle import Buffer, Handle, resolve
 from .config import UNSET, StrPath, Unset
-from .errors import OtlpArrowError
+from .errors import DeadlineError, OtlpArrowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from .tables import When
+    from ._files import Part
+    from ._follow import Follow
+    from ._select import Selection, When
+    from ._sql import Parameters
+    from .trees import TraceTree
 
 _open: weakref.WeakSet[OtlpLibrary] = weakref.WeakSet()
 
@@ -219,6 +224,95 @@ class OtlpLibrary:
         """All data points of the output directory up to now, a row each; as traces and read_metrics."""
         return self._table("metrics", timeout, since, until, service, columns, dictionaries)
 
+    def trace_tree(
+        self,
+        trace_id: str | bytes | int,
+        *,
+        since: When = None,
+        until: When = None,
+        timeout: float | None = 30.0,
+    ) -> TraceTree:
+        """The spans of a trace up to now as a tree, empty where there are none; as otlp_arrow.trace_tree.
+
+        timeout: seconds for the flush before it. Raises as traces, and ConfigError for an id that is none.
+        """
+        from . import trees  # loads pyarrow
+
+        return trees.TraceTree(self._select(trees.tree_selection(trace_id, since, until), timeout), trace_id)
+
+    def batches(
+        self,
+        signal: str,
+        *,
+        since: When = None,
+        until: When = None,
+        service: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        dictionaries: bool = False,
+        timeout: float | None = 30.0,
+    ) -> pa.RecordBatchReader:
+        """All rows of a signal up to now, batch by batch with bounded memory; as otlp_arrow.read_batches.
+
+        timeout: seconds for the flush before it. Raises as traces.
+        """
+        from . import tables  # loads pyarrow
+
+        selection = tables.Selection.of(signal, since, until, service, columns, dictionaries)
+        files = tables.snapshot(self._handle.files(signal, timeout))
+        return tables.batches(files, selection, lambda: self._handle.empty(signal))
+
+    def follow(
+        self,
+        signal: str,
+        *,
+        since: When = None,
+        service: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        dictionaries: bool = False,
+        existing: bool | None = None,
+        timeout: float | None = None,
+        interval: float = 0.2,
+    ) -> Follow:
+        """Gives batches of a signal as they come, also of other processes that write to output_dir.
+
+        ::
+
+            for batch in library.follow("traces", timeout=10):      # or: async for
+                print(batch.column("name"))
+
+        Every interval (seconds) what was acknowledged is brought into files, so batches are smaller than
+        without a follower. It ends when the library is closed and all rows were given. All else is as in
+        otlp_arrow.follow.
+        """
+        from ._follow import Follow
+        from ._select import Selection
+
+        return Follow(
+            self._output_dir,
+            Selection.of(signal, since, None, service, columns, dictionaries),
+            existing=existing,
+            timeout=timeout,
+            interval=interval,
+            flush=self._flush_soon,
+        )
+
+    def _flush_soon(self) -> None:
+        with contextlib.suppress(DeadlineError):
+            self._handle.flush(1.0)
+
+    def sql(self, query: str, parameters: Parameters = None, *, timeout: float | None = 30.0) -> pa.Table:
+        """The result of a query over the tables traces, logs and metrics up to now; as otlp_arrow.sql.
+
+        timeout: seconds for the flush before it. Raises as otlp_arrow.sql, and DeadlineError, ClosedError.
+        """
+        from . import _sql, tables  # loads pyarrow
+
+        def listing(signal: str) -> tuple[list[Part], bytes]:
+            parts = tables.snapshot(self._handle.files(signal, timeout))
+            return parts, b"" if parts else self._handle.empty(signal)
+
+        return _sql.run(query, parameters, listing)
+
     def _table(
         self,
         signal: str,
@@ -232,6 +326,12 @@ class OtlpLibrary:
         from . import tables  # loads pyarrow
 
         selection = tables.Selection.of(signal, since, until, service, columns, dictionaries)
+        return self._select(selection, timeout)
+
+    def _select(self, selection: Selection, timeout: float | None) -> pa.Table:
+        from . import tables
+
+        signal = selection.signal
         files = self._handle.files(signal, timeout)
         return tables.read_snapshot(files, selection, lambda: self._handle.empty(signal))
 

@@ -7,8 +7,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from otlp_arrow import ConfigError, InvalidDataError, IoError, read_logs, read_metrics, read_traces, tables
-from otlp_arrow.tables import Selection, nanoseconds
+from otlp_arrow import (
+    ConfigError,
+    InvalidDataError,
+    IoError,
+    _plain,
+    _scan,
+    read_logs,
+    read_metrics,
+    read_traces,
+    tables,
+)
+from otlp_arrow._select import Selection, nanoseconds
 
 
 def starts(table):
@@ -71,7 +81,7 @@ def test_nested_values_survive_a_filter(write, spans):
 def test_a_slice_is_made_plain(spans):
     for name in ("attributes", "events"):
         column = pa.chunked_array([spans(1, 2, 3).slice(1, 1).column(name)])
-        (value,) = tables.plain(column, tables.plain_type(column.type)).to_pylist()
+        (value,) = _plain.plain(column, _plain.plain_type(column.type)).to_pylist()
         attributes = value if name == "attributes" else value[0]["attributes"]
         assert attributes == [("k", "v1"), ("n", None)]
 
@@ -82,7 +92,7 @@ def test_null_structs_and_lists_stay_null():
     kind = pa.list_(pa.field("item", pa.dictionary(pa.int32(), pa.utf8())))
     listed = pa.array([None, [], ["a", None]], kind)
     for column, values in ((struct, [None, {"x": "b"}]), (listed, [None, [], ["a", None]])):
-        made = tables.plain(pa.chunked_array([column]), tables.plain_type(column.type))
+        made = _plain.plain(pa.chunked_array([column]), _plain.plain_type(column.type))
         made.validate(full=True)
         assert made.to_pylist() == values
 
@@ -101,16 +111,16 @@ def test_text_over_2_gib_is_split_into_chunks(monkeypatch):
                 raise pa.ArrowInvalid("overflowed binary array capacity")
             return pa.array(self, kind)
 
-    monkeypatch.setattr(tables, "_cut", lambda chunk: chunk)
-    made = tables.plain(Large("abcdefg"), pa.utf8())
+    monkeypatch.setattr(_plain, "_cut", lambda chunk: chunk)
+    made = _plain.plain(Large("abcdefg"), pa.utf8())
     assert made.to_pylist() == list("abcdefg")
     assert made.num_chunks == 4
     with pytest.raises(pa.ArrowInvalid):
-        tables.plain(pa.chunked_array([["a"]]), pa.int32())
+        _plain.plain(pa.chunked_array([["a"]]), pa.int32())
 
 
 def test_a_slice_is_cut_to_its_own(spans):
-    cut = tables._cut(spans(1, 2, 3).column("attributes").slice(1, 1))
+    cut = _plain._cut(spans(1, 2, 3).column("attributes").slice(1, 1))
     assert len(cut.keys) == 2
     assert cut.to_pylist() == [[("k", "v1"), ("n", None)]]
 
@@ -123,12 +133,12 @@ def test_small_batches_become_one_chunk(write, spans):
 
 
 def test_groups_keep_the_order(write, spans, monkeypatch):
-    monkeypatch.setattr(tables, "_GROUP_ROWS", 3)
+    monkeypatch.setattr(_scan, "_ROWS", 3)
     for seq in range(1, 6):
         out = write(*[spans(10 * seq + n, 10 * seq + n) for n in range(5)], seq=seq)
     assert starts(read_traces(out)) == [10 * seq + n for seq in range(1, 6) for n in range(5) for _ in "ab"]
     assert starts(read_traces(out, since=23, until=31)) == [23, 23, 24, 24, 30, 30]
-    monkeypatch.setattr(tables, "_GROUP_BYTES", 1)
+    monkeypatch.setattr(_scan, "_BYTES", 1)
     assert read_traces(out).num_rows == 50
 
 
@@ -306,7 +316,7 @@ def test_an_empty_directory_is_an_empty_table(core, tmp_path, spans):
     core.answers["oa_schema"] = (0, sink.getvalue().to_pybytes())
     table = read_traces(tmp_path)
     assert table.num_rows == 0
-    assert table.schema == tables.plain_schema(schema)
+    assert table.schema == _plain.plain_schema(schema)
     assert read_traces(tmp_path, dictionaries=True).schema == schema
     assert read_traces(tmp_path, columns=["http_route", "name"]).schema.names == ["http_route", "name"]
     with pytest.raises(ConfigError, match="want traces, logs or metrics"):

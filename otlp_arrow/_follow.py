@@ -1,0 +1,353 @@
+"""Batches as they are written, of files that this or another process writes.
+
+::
+
+    round: flush ─> list of files ─> for each that is not done: what has grown ─> batches
+             │ own library only          │
+                                         └─ done: there is a newer one of its writer
+
+A file is done when the list has a newer one of its writer, since that is begun when the one before is closed.
+Until then it stays open, so whatever takes its place meanwhile, by compaction or retention, its own rows are
+read to the end; and a path that is done is not looked at again, whatever file is there. That gives each row
+once. Rows of a write that its writer took back, in a crash or when its disk failed, may come a second time:
+the writer stores them anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Self
+
+import pyarrow as pa
+
+from ._files import age, find, told
+from ._ipc import CutStreamError, OddStreamError, Stream, group_at, message_at
+from ._scan import decode, rest, runs
+from ._select import Selection
+from .errors import ClosedError, ConfigError, IoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from ._files import Part, StrPath
+    from ._select import When
+
+INTERVAL = 0.2  # seconds
+_SLICE = 0.1  # seconds; an event loop's sleep until close() is seen
+_MOST_OPEN = 256  # writers at a time; the last file of one that is older is taken as done
+
+
+def follow(
+    signal: str,
+    source: StrPath,
+    *,
+    since: When = None,
+    service: str | Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    dictionaries: bool = False,
+    existing: bool | None = None,
+    timeout: float | None = None,
+    interval: float = INTERVAL,
+) -> Follow:
+    """Gives batches of a signal ("traces", "logs" or "metrics") as they are written to a directory.
+
+    ::
+
+        for batch in follow("logs", "telemetry", service="shop"):      # or: async for
+            print(batch.column("body"))
+
+    source: a directory that another process writes, or will; it writes a batch every write_interval_secs.
+    since, service, columns, dictionaries: as in read_traces.
+    existing: True gives what is there already first; by default only with since.
+    timeout: seconds without a row after which the iteration ends; None: never.
+    interval: seconds between looks at the directory.
+
+    Batches have the columns of their file. Each row comes once, in spite of rotation, compaction and
+    retention; only rows that their writer had to write again after a crash may come again.
+
+    Raises IoError where source is no directory, ConfigError for an argument that cannot be used; the
+    iteration raises IoError and InvalidDataError as read_traces does.
+    """
+    selection = Selection.of(signal, since, None, service, columns, dictionaries)
+    if not os.path.isdir(source):
+        raise IoError(20, f"{os.fspath(source)} is not a directory")
+    return Follow(source, selection, existing=existing, timeout=timeout, interval=interval)
+
+
+class Follow:
+    """An iterator, also an asynchronous one, of live batches; close() ends it, also from another thread.
+
+    Leaving `with` closes it, and so does the end of a `for` with the last reference.
+    """
+
+    def __init__(
+        self,
+        source: StrPath,
+        selection: Selection,
+        *,
+        existing: bool | None,
+        timeout: float | None,
+        interval: float,
+        flush: Callable[[], None] | None = None,
+    ) -> None:
+        if not interval > 0:
+            raise ConfigError(f"interval={interval!r}: want seconds above 0")
+        self._ready: deque[pa.RecordBatch] = deque()
+        self._closing = threading.Event()
+        self._lock = threading.Lock()  # guards what reads: the next two
+        self._round: Iterator[pa.Table] | None = None
+        self._files = _Files(source, selection, flush)
+        self._source, self._signal = source, selection.signal
+        self._timeout, self._interval = timeout, interval
+        self._last = time.monotonic()  # when a batch was given
+        if not (selection.since is not None if existing is None else existing):
+            self._files.skip()
+
+    def _step(self) -> bool:
+        """Reads until there is a batch to give; False: nothing more for now, or ever."""
+        with self._lock:
+            if self._closing.is_set() or self._ready:
+                return bool(self._ready)
+            try:
+                # A round that gave a batch is gone on with, and then nothing was looked at anew yet.
+                return (self._round is not None and self._advance()) or self._advance()
+            except BaseException:
+                self._closing.set()
+                raise
+
+    def _advance(self) -> bool:
+        """Goes on with a round, or begins one, until there is a batch or the round is at its end."""
+        if self._round is None:
+            self._round = self._files.grown()
+        for table in self._round:
+            if table.num_rows:
+                self._ready.extend(table.to_batches())
+                return True
+        self._round = None
+        if self._files.ended:
+            self._closing.set()
+        return False
+
+    def _take(self) -> pa.RecordBatch | None:
+        """A batch that was read; the time it is idle begins anew."""
+        try:
+            batch = self._ready.popleft()
+        except IndexError:
+            return None
+        self._last = time.monotonic()
+        return batch
+
+    def _wait(self) -> float:
+        """Seconds until the next look; 0 where it is over."""
+        left = self._interval
+        if self._timeout is not None:
+            left = min(left, self._last + self._timeout - time.monotonic())
+        return 0.0 if self._closing.is_set() else max(0.0, left)
+
+    def __next__(self) -> pa.RecordBatch:
+        while True:
+            self._step()
+            batch = self._take()
+            if batch is not None:
+                return batch
+            wait = self._wait()
+            if not wait:
+                self.close()
+                raise StopIteration
+            self._closing.wait(wait)
+
+    async def __anext__(self) -> pa.RecordBatch:
+        while True:
+            await asyncio.to_thread(self._step)  # when cancelled, what it read is there for the next call
+            batch = self._take()
+            if batch is not None:
+                return batch
+            wait = self._wait()
+            if not wait:
+                self.close()
+                raise StopAsyncIteration
+            await asyncio.sleep(min(wait, _SLICE))
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    @property
+    def closed(self) -> bool:
+        return self._closing.is_set()
+
+    def close(self) -> None:
+        """Ends the iteration; again is fine."""
+        self._closing.set()
+        with self._lock:
+            self._round = None
+            self._ready.clear()
+            self._files.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_files"):
+            self._files.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<Follow {state} {self._signal} of {str(self._source)!r}>"
+
+
+class _Files:
+    """The files of a signal and how far each was read. For one thread at a time."""
+
+    def __init__(self, source: StrPath, selection: Selection, flush: Callable[[], None] | None) -> None:
+        self._source, self._selection, self._flush = source, selection, flush
+        self._open: dict[Path, _Growing] = {}
+        self._done: set[Path] = set()
+        self.ended = False  # the library was closed, and all of it was read
+
+    def skip(self) -> None:
+        """Passes over what is there now."""
+        for _ in self._rounds(lambda file: file.skip()):
+            pass
+
+    def grown(self) -> Iterator[pa.Table]:
+        """The wanted rows that came since the last time."""
+        return self._rounds(lambda file: file.tables(self._selection))
+
+    def _rounds(self, read: Callable[[_Growing], Iterator[pa.Table]]) -> Iterator[pa.Table]:
+        try:
+            if self._flush is not None:
+                self._flush()
+        except ClosedError:
+            self.ended = True
+        listed = list(find(self._selection.signal, self._source))
+        growing = _growing(listed)
+        paths = {part.path for part in listed}
+        for path in sorted((paths | self._open.keys()) - self._done, key=age):
+            file = self._open.get(path) or self._opened(path)
+            if file is not None:
+                yield from file.told(read)
+            if path not in growing:
+                self._finish(path)
+        self._done &= paths  # the names of files that retention removed need not be known
+
+    def _opened(self, path: Path) -> _Growing | None:
+        try:
+            self._open[path] = _Growing(path)
+        except FileNotFoundError:  # retention was faster
+            return None
+        except OSError as error:
+            raise IoError(error.errno, f"cannot read {path}: {error}") from error
+        return self._open[path]
+
+    def _finish(self, path: Path) -> None:
+        file = self._open.pop(path, None)
+        if file is not None:
+            file.close()
+        self._done.add(path)
+
+    def close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+
+def _growing(listed: list[Part]) -> set[Path]:
+    """The files that may grow: the newest one of each writer."""
+    newest: dict[str, Path] = {}
+    for part in listed:  # oldest first
+        newest[age(part.path)[1]] = part.path
+    return set(sorted(newest.values(), key=age, reverse=True)[:_MOST_OPEN])
+
+
+class _Growing:
+    """An open file, and how far it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("rb", buffering=0)  # a buffer would keep zeros that are written over
+        self._place = 0
+        self._fresh = True  # its schema was not read yet
+
+    def close(self) -> None:
+        self._file.close()
+
+    def told(self, read: Callable[[_Growing], Iterator[pa.Table]]) -> Iterator[pa.Table]:
+        with told(self._path):
+            yield from read(self)
+
+    def skip(self) -> Iterator[pa.Table]:
+        stream = self._stream()
+        if stream is not None:
+            self._place = _end(stream, self._place)
+        return iter(())
+
+    def tables(self, selection: Selection) -> Iterator[pa.Table]:
+        """The wanted rows from where it was read to on."""
+        stream = self._stream()
+        if stream is None:
+            return
+        selection.check(self._path, stream.schema)
+        for run in runs(stream, self._place, selection):
+            if run.ranges:
+                yield decode(stream, run.ranges, selection)
+            self._place = run.end
+        end = _end(stream, self._place)
+        for table in rest(stream, self._place, end, selection):
+            yield selection.apply(table)
+        self._place = end
+
+    def _stream(self) -> Stream | None:
+        """The file as it is now; None where nothing was added."""
+        size = os.fstat(self._file.fileno()).st_size
+        if size < self._place + 8:
+            return None
+        self._file.seek(self._place)
+        if not any(self._file.read(8)):
+            return None
+        data = pa.py_buffer(mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ))
+        if self._fresh and _cut(data):
+            return None
+        stream = Stream(data)
+        if self._fresh:
+            self._place, self._fresh = stream.begin, False
+        return stream
+
+
+def _cut(data: pa.Buffer) -> bool:
+    """Whether not even the schema is whole, as while the file is copied here."""
+    try:
+        message_at(memoryview(data), 0)
+    except CutStreamError:
+        return True
+    except OddStreamError:
+        pass  # to be told by pyarrow
+    return False
+
+
+def _end(stream: Stream, place: int) -> int:
+    """Where the last whole group ends. Raises ArrowInvalid where something else stands behind it."""
+    while True:
+        try:
+            group = group_at(stream.view, place)
+        except CutStreamError:
+            return place
+        except OddStreamError as error:
+            raise pa.ArrowInvalid(f"byte {place} begins no message") from error
+        if group is None:
+            return place
+        place = group.end

@@ -1,0 +1,160 @@
+"""SQL over the tables of files, by DuckDB.
+
+DuckDB asks a pyarrow Dataset for a scanner of the columns that a query needs, with a filter of what it can
+translate of its WHERE, and does not filter again itself. So each signal is a Dataset whose scanner reads just
+that from the files. Text stays dictionary-encoded, which DuckDB reads faster than plain text.
+
+DuckDB has no date functions for nanoseconds in a time zone. So each column <time>_unix_nano has one of
+microseconds beside it, named <time>, which is made where a query asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from . import _handle
+from ._files import find
+from ._scan import scan
+from ._select import TIMES, Selection
+from .errors import ConfigError
+from .tables import batches, conform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ._files import Part, Source
+
+    Parameters = Sequence[object] | Mapping[str, object] | None
+    Listing = Callable[[str], tuple[list[Part], bytes]]  # a signal's files, and the stream for none
+
+_NANOS = "_unix_nano"
+_MICROS = pa.timestamp("us", tz="UTC")
+
+
+def sql(query: str, parameters: Parameters = None, *, source: Source) -> pa.Table:
+    """The result of a query over the tables traces, logs and metrics, which are those of files.
+
+    ::
+
+        sql("select name, count(*) from traces where start_time > now() - interval 1 hour group by name",
+            source="telemetry")
+        sql("select body from logs where service_name = ?", ["shop"], source="telemetry")
+
+    query: one statement of DuckDB's SQL. Columns are those of docs/format.md, and start_time, end_time, time
+        and observed_time as TIMESTAMPTZ, in microseconds, for date functions; the session's time zone is UTC.
+        Only the columns that a query needs are read, and rows that WHERE excludes are left out on the way.
+    parameters: values for ? or $1, as a list, or for $name, as a dict.
+    source: as in read_traces.
+
+    Raises ConfigError for a query that DuckDB refuses and where DuckDB is not installed
+    (pip install 'otlp-arrow[duckdb]'); all else as read_traces.
+    """
+
+    def listing(signal: str) -> tuple[list[Part], bytes]:
+        parts = list(find(signal, source))
+        return parts, b"" if parts else _handle.empty_stream(signal)
+
+    return run(query, parameters, listing)
+
+
+def run(query: str, parameters: Parameters, listing: Listing) -> pa.Table:
+    """The result of a query over the signals that it names."""
+    duckdb = _duckdb()
+    named = [signal for signal in TIMES if re.search(rf"\b{signal}\b", query, re.IGNORECASE)]
+    signals = [SignalDataset(signal, *listing(signal)) for signal in named]
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            for signal in signals:
+                connection.register(signal.signal, signal)
+            relation = connection.sql(query, params=parameters)
+            if relation is None:
+                raise ConfigError(f"the query has no result: {query!r}")
+            return relation.to_arrow_table()
+    except duckdb.Error as error:
+        for signal in signals:
+            if signal.failed is not None:
+                raise signal.failed from error
+        raise ConfigError(f"DuckDB: {error}") from error
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise ConfigError("SQL needs DuckDB: pip install 'otlp-arrow[duckdb]'") from error
+    return duckdb
+
+
+class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
+    """A signal's files as a Dataset that reads the columns and rows which a scanner is asked for."""
+
+    def __init__(
+        self, signal: str, parts: list[Part], empty: bytes
+    ) -> None:  # pyarrow's forbids to be called
+        self.signal = signal
+        self.failed: BaseException | None = None
+        self._parts = parts
+        everything = Selection.of(signal, None, None, None, None, True)
+        self._stored = batches(parts, everything, lambda: empty).schema
+        self._times = {
+            name.removesuffix(_NANOS): name
+            for name in self._stored.names
+            if name.endswith(_NANOS) and name.removesuffix(_NANOS) not in self._stored.names
+        }
+        made = [pa.field(name, _MICROS) for name in self._times]
+        self._schema = pa.schema([*self._stored, *made])
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._schema
+
+    def scanner(
+        self, columns: list[str] | None = None, filter: pc.Expression | None = None, **_: object
+    ) -> _Scan:
+        """What DuckDB calls; it asks for some columns (None: all) of the rows that a filter is true for."""
+        wanted = self._schema.names if columns is None else columns
+        return _Scan(pa.schema([self._schema.field(name) for name in wanted]), self._rows(wanted, filter))
+
+    def _rows(self, wanted: list[str], filter: pc.Expression | None) -> Iterator[pa.RecordBatch]:
+        """The rows, in batches. The first error is kept: of what passes DuckDB only the text is left."""
+        try:
+            needed = self._needed(wanted, filter)
+            selection = Selection.of(self.signal, None, None, None, needed, True)
+            stored = pa.schema([self._stored.field(name) for name in needed])
+            for table in scan(self._parts, selection):
+                full = self._timed(conform(table, stored))
+                rows = full if filter is None else full.filter(filter)
+                yield from rows.select(wanted).to_batches()
+        except Exception as error:
+            self.failed = error
+            raise
+
+    def _needed(self, wanted: list[str], filter: pc.Expression | None) -> list[str]:
+        """The stored columns for some wanted ones and for a filter: perhaps more, if its values look so."""
+        text = "" if filter is None else str(filter)
+        names = {name for name in self._schema.names if name in wanted or name in text}
+        stored = {self._times.get(name, name) for name in names}
+        return [name for name in self._stored.names if name in stored] or self._stored.names[:1]
+
+    def _timed(self, table: pa.Table) -> pa.Table:
+        for name, source in self._times.items():
+            if source in table.schema.names:
+                table = table.append_column(name, table.column(source).cast(_MICROS, safe=False))
+        return table
+
+
+class _Scan:
+    """What DuckDB needs of a pyarrow Scanner."""
+
+    def __init__(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> None:
+        self.projected_schema = schema
+        self._rows = rows
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(self.projected_schema, self._rows)

@@ -1,0 +1,128 @@
+"""SQL over files, by DuckDB."""
+
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+
+from otlp_arrow import ConfigError, InvalidDataError, OtlpLibrary, _sql, sql
+from otlp_arrow._files import find
+
+HOUR = 3_600_000_000_000
+
+
+@pytest.fixture
+def out(write, spans):
+    write(spans(1, 1_000, HOUR + 999, service="shop"), seq=1)
+    return write(spans(2 * HOUR, None, service="db", http_route="/x"), seq=2)
+
+
+def rows(query, parameters=None, *, source):
+    return [tuple(row.values()) for row in sql(query, parameters, source=source).to_pylist()]
+
+
+def test_a_query_gives_a_table(out):
+    table = sql("select service_name, count(*) as n from traces group by all order by all", source=out)
+    assert isinstance(table, pa.Table)
+    assert table.to_pylist() == [{"service_name": "db", "n": 2}, {"service_name": "shop", "n": 3}]
+    assert sql("SELECT count(*) FROM Traces", source=out)[0].to_pylist() == [5]
+    assert rows("select 1 + 1", source=out) == [(2,)]
+
+
+def test_times_suit_date_functions(out):
+    hours = rows(
+        "select hour(date_trunc('hour', start_time)) as h, count(*) from traces group by h order by h",
+        source=out,
+    )
+    assert hours == [(0, 2), (1, 1), (2, 1), (None, 1)]
+    query = "select start_time from traces where start_time >= '1970-01-01 01:00:00+00' order by 1"
+    assert sql(query, source=out)[0].cast(pa.int64()).to_pylist() == [HOUR // 1000, 2 * HOUR // 1000]
+    exact = sql("select max(start_time_unix_nano) from traces where service_name = 'shop'", source=out)[0]
+    assert exact.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist() == [HOUR + 999]
+
+
+def test_parameters(out):
+    query = "select name from traces where service_name = ? and name is not null order by name"
+    assert rows(query, ["db"], source=out) == [(f"span {2 * HOUR}",)]
+    assert rows("select $a + $b", {"a": 1, "b": 2}, source=out) == [(3,)]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "service_name = 'shop'",
+        "service_name in ('db', 'none')",
+        "http_route is null",
+        "http_route = '/x' or name = 'span 1'",
+        "name like 'span 1%'",
+        "start_time_unix_nano is null",
+        "attributes['k'] = 'v1'",
+        "start_time < '1970-01-01 00:30:00+00' and service_name > 'a'",
+        "not (service_name = 'shop')",
+        "events[1].name = 'e'",
+    ],
+)
+def test_filters_give_what_they_give_on_a_whole_table(out, where):
+    import duckdb
+
+    whole = _sql.SignalDataset("traces", list(find("traces", out)), b"").scanner().to_reader().read_all()
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.register("traces", whole)
+        expected = connection.sql(f"select name from traces where {where} order by name").fetchall()
+    assert 0 < len(expected) < 5 or "events" in where
+    assert rows(f"select name from traces where {where} order by name", source=out) == expected
+
+
+def test_only_what_a_query_needs_is_read(out, monkeypatch):
+    read = []
+    really = _sql.scan
+    monkeypatch.setattr(_sql, "scan", lambda parts, want: (read.append(want.columns), really(parts, want))[1])
+    rows("select name from traces where start_time > '1970-01-01 00:30:00+00'", source=out)
+    rows("select count(*) from traces", source=out)
+    assert read[0] == ("start_time_unix_nano", "name")
+    assert len(read[1]) == 1
+
+
+def test_all_signals_of_a_library(library: OtlpLibrary, trace_request):
+    library.export_traces(trace_request("a", "b"))
+    query = """select t.name, l.n, m.n from traces t, (select count(*) as n from logs) l,
+        (select count(*) as n from metrics) m order by t.name"""
+    table = library.sql(query)
+    assert [tuple(row) for row in zip(*(c.to_pylist() for c in table.columns), strict=True)] == [
+        ("a", 0, 0),
+        ("b", 0, 0),
+    ]
+    library.export_traces(trace_request("c"))
+    assert library.sql("select name from traces where name = ?", ["c"]).num_rows == 1
+    assert "time" in library.sql("select * from logs").schema.names
+
+
+def test_errors(out):
+    with pytest.raises(ConfigError, match=r"DuckDB: .+selekt"):
+        sql("selekt 1", source=out)
+    with pytest.raises(ConfigError, match="nam"):
+        sql("select nam from traces", source=out)
+    with pytest.raises(ConfigError, match="no result"):
+        sql("", source=out)
+    damaged = sorted((out / "otlp" / "traces").iterdir())[1]
+    damaged.write_bytes(damaged.read_bytes()[:-90])
+    with pytest.raises(InvalidDataError, match=r"_2.arrows .+ is damaged"):
+        sql("select name from traces", source=out)
+
+
+def test_without_duckdb(out):
+    code = """if True:
+        import sys
+        sys.modules["duckdb"] = None
+        from otlp_arrow import ConfigError, sql
+        try:
+            sql("select 1", source=sys.argv[1])
+        except ConfigError as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(out)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "SQL needs DuckDB: pip install 'otlp-arrow[duckdb]'\n"
