@@ -73,7 +73,7 @@ def _codes(codes: Mapping[int, str]) -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     """The whole command line. Loads what describes the commands, not what runs them."""
-    from . import completion, convert, doctor, send, serve, settings
+    from . import completion, convert, doctor, query, send, serve, settings, tail
 
     parser = argparse.ArgumentParser(
         prog="otlp-arrow",
@@ -93,6 +93,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    for module in (serve, settings, send, convert, doctor, completion):
+    for module in (serve, settings, query, tail, send, convert, doctor, completion):
         module.register(commands)
     return parser
