@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+_BEGIN = 1.0  # seconds; a thread that has not begun by then was interrupted before it was there
+abandoned: list[object] = []  # calls that still run, though nobody waits for them
 
 
 class Work(Generic[T]):
@@ -24,6 +26,8 @@ class Work(Generic[T]):
     ) -> None:
         self._call, self._progress = call, progress
         self._stopped = threading.Event()
+        self._begun = threading.Event()
+        self._over = threading.Event()
         self._result: list[T] = []
         self._error: BaseException | None = None
 
@@ -33,14 +37,16 @@ class Work(Generic[T]):
         wait=False leaves a call alone that cannot be ended, and that loses nothing with the process.
         """
         thread = threading.Thread(target=self._run, name="otlp-arrow-work", daemon=True)
-        thread.start()
         try:
-            while thread.is_alive():
-                thread.join(SLICE)
+            thread.start()
+            while not self._over.wait(SLICE):
+                pass
         except BaseException:
             self._stopped.set()
-            if wait:
-                thread.join()
+            if wait and self._begun.wait(_BEGIN):
+                self._over.wait()  # and not Thread.join, which an interruption makes believe that it ended
+            elif not wait and not self._over.is_set():
+                abandoned.append(self)
             raise
         if self._error is not None:
             raise self._error
@@ -51,10 +57,13 @@ class Work(Generic[T]):
         return self._result[0] if self._result else None
 
     def _run(self) -> None:
+        self._begun.set()
         try:
             self._result.append(self._call(self._tell))
         except BaseException as error:
             self._error = self._error or error
+        finally:
+            self._over.set()
 
     def _tell(self, *told: object) -> bool:
         if self._progress is not None and self._error is None:

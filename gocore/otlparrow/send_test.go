@@ -10,7 +10,7 @@ func TestSend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer library.Close(t.Context())
+	defer func() { _ = library.Close(t.Context()) }()
 	endpoint := "http://" + library.Endpoints()["otlp_grpc"]
 	o, err := ParseSend([]byte(`{"destination": {"endpoint": "` + endpoint + `"}, "generate": "traces", "items": 10, "connections": 2}`))
 	if err != nil {

@@ -39,7 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("otlp-arrow: interrupted", file=sys.stderr)
+        _leave_work()
         return INTERRUPTED
+
+
+def _leave_work() -> None:
+    """Ends the process where a call cannot be ended: Python would wait for it, or crash under it."""
+    from .._work import abandoned
+
+    if abandoned:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
 
 
 def _pipe_closed() -> int:

@@ -85,7 +85,7 @@ def _bash(commands: list[_Command]) -> str:
     return f"""\
 # completion of {PROGRAM} for bash
 _otlp_arrow() {{
-    local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} flags values
+    local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} flags= values=
     COMPREPLY=()
     if [[ $COMP_CWORD == 1 ]]; then
         COMPREPLY=($(compgen -W "{" ".join(one.name for one in commands)} --help --version" -- "$current"))

@@ -86,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
                     "otlp-arrow send --generate traces --items 1000",
                     "in another terminal: something to look at",
                 ),
+                ("otlp-arrow query traces", "and look at it"),
             ]
         )
         + f"\n\n{_codes(CODES)}",

@@ -25,7 +25,6 @@ SHORT = {
         "start_time_unix_nano",
         "duration_nano",
         "service_name",
-        "kind",
         "name",
         "status_code",
         "trace_id",

@@ -26,8 +26,9 @@ def lines(
     """The lines of tables of a schema, the head first. Reads no more than it needs to go on."""
     cells = chain.from_iterable(map(_cells, tables))
     right = [_is_number(field) for field in schema]
+    whole = [_is_number(field) or pa.types.is_timestamp(field.type) for field in schema]
     first = list(islice(cells, LOOKED_AT))
-    widths = fitted([schema.names, *first], width)
+    widths = fitted([schema.names, *first], width, whole)
     head = _line(schema.names, widths, right)
     yield coloured(head, "bold") if colours else head
     for row in chain(first, cells):
@@ -77,17 +78,19 @@ def printable(text: str) -> str:
     )
 
 
-def fitted(table: list[list[str]], width: int) -> list[int]:
-    """Widths of columns: as wide as they are, but where that is too much, the widest give way."""
+def fitted(table: list[list[str]], width: int, whole: list[bool]) -> list[int]:
+    """Widths of columns: as wide as they are, but where that is too much, the widest give way.
+
+    Numbers and times, which are whole, mean something else when they are cut, so they never are.
+    """
     widths = [max(map(columns, column), default=0) for column in zip(*table, strict=True)]
-    room = width - 2 * (len(widths) - 1)
-    while sum(widths) > room:
-        widest = max(range(len(widths)), key=widths.__getitem__)
-        if widths[widest] <= LEAST:
+    over = sum(widths) + 2 * (len(widths) - 1) - width
+    while over > 0:
+        places = [place for place, kept in enumerate(whole) if not kept and widths[place] > LEAST]
+        if not places:
             break
-        over = sum(widths) - room
-        second = max((w for place, w in enumerate(widths) if place != widest), default=LEAST)
-        widths[widest] = max(LEAST, min(widths[widest] - 1, max(second, widths[widest] - over)))
+        widths[max(places, key=widths.__getitem__)] -= 1
+        over -= 1
     return widths
 
 

@@ -22,8 +22,8 @@ def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
         _run,
         help="print what comes in, as it comes",
         description="Prints the last rows of an output directory, and then what a service writes there, a\n"
-        "line each. A service writes every write_interval_secs (5). Ctrl-C ends it, and so does the end of a\n"
-        "pipe that it prints to.",
+        "line each. A service writes every write_interval_secs (5). Ctrl-C ends it, and so does the end of\n"
+        "a pipe that it prints to.",
         examples=[
             ("otlp-arrow tail", "log records of the directory telemetry"),
             ("otlp-arrow tail traces --errors", "failed spans"),

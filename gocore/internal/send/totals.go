@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/forward"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
 // Progress is how far a run is.
@@ -70,6 +71,7 @@ type Failure struct {
 type totals struct {
 	mu       sync.Mutex // guards what follows
 	sum      Result
+	signals  [otlp.Count]int64
 	took     latencies
 	failures map[string]*Failure // by code
 }
@@ -86,10 +88,7 @@ func (t *totals) add(p parcel, a forward.Answer) {
 	t.sum.Rejected += rejected
 	t.sum.Requests, t.sum.Bytes = t.sum.Requests+1, t.sum.Bytes+int64(len(p.body))
 	t.sum.Items += int64(p.items) - rejected
-	if t.sum.Signals == nil {
-		t.sum.Signals = map[string]int64{}
-	}
-	t.sum.Signals[p.signal.String()] += int64(p.items) - rejected
+	t.signals[p.signal] += int64(p.items) - rejected
 	t.took.add(a.Took)
 }
 
@@ -129,7 +128,12 @@ func (t *totals) result() Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sum.Latency = Latency{t.took.quantile(0.5), t.took.quantile(0.95), t.took.quantile(0.99), milliseconds(t.took.most)}
-	t.sum.Failures = []Failure{}
+	t.sum.Signals, t.sum.Failures = map[string]int64{}, []Failure{}
+	for _, s := range otlp.Signals {
+		if n := t.signals[s]; n > 0 {
+			t.sum.Signals[s.String()] = n
+		}
+	}
 	for _, f := range t.failures {
 		t.sum.Failures = append(t.sum.Failures, *f)
 	}
