@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         OverloadedError,
         TooLargeError,
     )
+    from .frames import attributes, to_duckdb, to_pandas, to_polars
     from .library import Endpoints, OtlpLibrary
     from .tables import empty_table, read_batches, read_logs, read_metrics, read_traces
     from .trees import SpanNode, TraceTree, trace_tree
@@ -45,6 +46,7 @@ __all__ = [
     "TooLargeError",
     "TraceTree",
     "__version__",
+    "attributes",
     "convert",
     "empty_table",
     "follow",
@@ -53,6 +55,9 @@ __all__ = [
     "read_metrics",
     "read_traces",
     "sql",
+    "to_duckdb",
+    "to_pandas",
+    "to_polars",
     "trace_tree",
 ]
 
@@ -60,6 +65,7 @@ _MODULES = {
     **dict.fromkeys(("Converted", "convert"), "._convert"),
     **dict.fromkeys(("Endpoints", "OtlpLibrary"), ".library"),
     **dict.fromkeys(("Follow", "follow"), "._follow"),
+    **dict.fromkeys(("attributes", "to_duckdb", "to_pandas", "to_polars"), ".frames"),
     **dict.fromkeys(("empty_table", "read_batches", "read_logs", "read_metrics", "read_traces"), ".tables"),
     "sql": "._sql",
     **dict.fromkeys(("SpanNode", "TraceTree", "trace_tree"), ".trees"),

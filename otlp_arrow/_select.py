@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._plain import joined, plain, plain_schema
+from ._plain import joined, plain_schema
+from ._repeat import Repeats
 from .errors import ConfigError, InvalidDataError
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ class Selection:
             return pa.Table.from_batches([], schema=schema)
         if self.dictionaries or not table.num_columns:
             return table
-        columns = [plain(column, field.type) for column, field in zip(table.columns, schema, strict=True)]
+        repeats = Repeats()
+        columns = [repeats.plain(c, field.type) for c, field in zip(table.columns, schema, strict=True)]
         return joined(pa.Table.from_arrays(columns, schema=schema))
 
     def finish(self, tables: list[pa.Table], columns_known: bool) -> pa.Table:

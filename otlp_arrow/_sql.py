@@ -11,7 +11,7 @@ microseconds beside it, named <time>, which is made where a query asks for it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +22,7 @@ from ._files import find
 from ._scan import scan
 from ._select import TIMES, Selection
 from .errors import ConfigError
+from .frames import NANOS, needed, with_times
 from .tables import batches, conform
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
     Parameters = Sequence[object] | Mapping[str, object] | None
     Listing = Callable[[str], tuple[list[Part], bytes]]  # a signal's files, and the stream for none
-
-_NANOS = "_unix_nano"
-_MICROS = pa.timestamp("us", tz="UTC")
 
 
 def sql(query: str, parameters: Parameters = None, *, source: Source) -> pa.Table:
@@ -64,7 +62,7 @@ def sql(query: str, parameters: Parameters = None, *, source: Source) -> pa.Tabl
 
 def run(query: str, parameters: Parameters, listing: Listing) -> pa.Table:
     """The result of a query over the signals that it names."""
-    duckdb = _duckdb()
+    duckdb = needed("duckdb")
     named = [signal for signal in TIMES if re.search(rf"\b{signal}\b", query, re.IGNORECASE)]
     signals = [SignalDataset(signal, *listing(signal)) for signal in named]
     try:
@@ -83,14 +81,6 @@ def run(query: str, parameters: Parameters, listing: Listing) -> pa.Table:
         raise ConfigError(f"DuckDB: {error}") from error
 
 
-def _duckdb() -> Any:
-    try:
-        import duckdb
-    except ImportError as error:
-        raise ConfigError("SQL needs DuckDB: pip install 'otlp-arrow[duckdb]'") from error
-    return duckdb
-
-
 class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
     """A signal's files as a Dataset that reads the columns and rows which a scanner is asked for."""
 
@@ -102,13 +92,7 @@ class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
         self._parts = parts
         everything = Selection.of(signal, None, None, None, None, True)
         self._stored = batches(parts, everything, lambda: empty).schema
-        self._times = {
-            name.removesuffix(_NANOS): name
-            for name in self._stored.names
-            if name.endswith(_NANOS) and name.removesuffix(_NANOS) not in self._stored.names
-        }
-        made = [pa.field(name, _MICROS) for name in self._times]
-        self._schema = pa.schema([*self._stored, *made])
+        self._schema = with_times(self._stored.empty_table()).schema
 
     @property
     def schema(self) -> pa.Schema:
@@ -128,7 +112,7 @@ class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
             selection = Selection.of(self.signal, None, None, None, needed, True)
             stored = pa.schema([self._stored.field(name) for name in needed])
             for table in scan(self._parts, selection):
-                full = self._timed(conform(table, stored))
+                full = with_times(conform(table, stored))
                 rows = full if filter is None else full.filter(filter)
                 yield from rows.select(wanted).to_batches()
         except Exception as error:
@@ -139,14 +123,8 @@ class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
         """The stored columns for some wanted ones and for a filter: perhaps more, if its values look so."""
         text = "" if filter is None else str(filter)
         names = {name for name in self._schema.names if name in wanted or name in text}
-        stored = {self._times.get(name, name) for name in names}
-        return [name for name in self._stored.names if name in stored] or self._stored.names[:1]
-
-    def _timed(self, table: pa.Table) -> pa.Table:
-        for name, source in self._times.items():
-            if source in table.schema.names:
-                table = table.append_column(name, table.column(source).cast(_MICROS, safe=False))
-        return table
+        stored = [n for n in self._stored.names if n in names or n.removesuffix(NANOS) in names]
+        return stored or self._stored.names[:1]
 
 
 class _Scan:

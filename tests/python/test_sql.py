@@ -125,4 +125,4 @@ def test_without_duckdb(out):
     done = subprocess.run(
         [sys.executable, "-c", code, str(out)], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout == "SQL needs DuckDB: pip install 'otlp-arrow[duckdb]'\n"
+    assert done.stdout == "duckdb is not installed: pip install 'otlp-arrow[duckdb]'\n"

@@ -19,23 +19,27 @@ type headWriter struct {
 	codec   int8
 }
 
+// pair is an entry of our own metadata, left out where its value is empty.
+type pair struct{ key, value string }
+
 // batch is the head of a record batch's message with its body, and our own metadata.
-func (h *headWriter) batch(rows int, b *body, key, value string) []byte {
+func (h *headWriter) batch(rows int, b *body, pairs ...pair) []byte {
 	f := h.builder
 	f.Reset()
-	meta := h.metadata(key, value)
+	meta := h.metadata(pairs)
 	return h.message(kindBatch, h.recordBatch(rows, b), b.size(), meta)
 }
 
 // dictionary is the head of a message that replaces a dictionary.
-func (h *headWriter) dictionary(id int64, rows int, b *body) []byte {
+func (h *headWriter) dictionary(id int64, rows int, b *body, pairs ...pair) []byte {
 	f := h.builder
 	f.Reset()
+	meta := h.metadata(pairs)
 	data := h.recordBatch(rows, b)
 	f.StartObject(3)
 	f.PrependInt64Slot(0, id, 0)
 	f.PrependUOffsetTSlot(1, data, 0)
-	return h.message(kindDictionary, f.EndObject(), b.size(), 0)
+	return h.message(kindDictionary, f.EndObject(), b.size(), meta)
 }
 
 func (h *headWriter) recordBatch(rows int, b *body) flatbuffers.UOffsetT {
@@ -71,20 +75,24 @@ func (h *headWriter) compression() flatbuffers.UOffsetT {
 	return h.builder.EndObject()
 }
 
-// metadata is a vector of one KeyValue, or none.
-func (h *headWriter) metadata(key, value string) flatbuffers.UOffsetT {
-	if value == "" {
+// metadata is a vector of KeyValues, or none.
+func (h *headWriter) metadata(pairs []pair) flatbuffers.UOffsetT {
+	f := h.builder
+	var made []flatbuffers.UOffsetT
+	for _, one := range pairs {
+		if one.value == "" {
+			continue
+		}
+		k, v := f.CreateString(one.key), f.CreateString(one.value)
+		f.StartObject(2)
+		f.PrependUOffsetTSlot(0, k, 0)
+		f.PrependUOffsetTSlot(1, v, 0)
+		made = append(made, f.EndObject())
+	}
+	if made == nil {
 		return 0
 	}
-	f := h.builder
-	k, v := f.CreateString(key), f.CreateString(value)
-	f.StartObject(2)
-	f.PrependUOffsetTSlot(0, k, 0)
-	f.PrependUOffsetTSlot(1, v, 0)
-	pair := f.EndObject()
-	f.StartVector(flatbuffers.SizeUOffsetT, 1, flatbuffers.SizeUOffsetT)
-	f.PrependUOffsetT(pair)
-	return f.EndVector(1)
+	return f.CreateVectorOfTables(made)
 }
 
 // message wraps a header, and gives it with its framing, filled up to a multiple of eight.

@@ -104,6 +104,12 @@ func parseHead(b []byte) (m message, body int64, ok bool) {
 	return m, body, !f.Bad() && known && header > 0 && body >= 0 && m.rows >= 0
 }
 
+// lookUp is the value of a key in a message's own metadata; "" for none.
+func lookUp(head []byte, key string) string {
+	f := flatbuf.New(head)
+	return f.LookUp(f.Field(f.Root(), 4), key)
+}
+
 // maxFields bounds the fields of a schema, those in others included, and their depth.
 const (
 	maxFields = 1 << 14

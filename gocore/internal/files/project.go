@@ -154,7 +154,7 @@ func (p *Projection) batch() ([]byte, error) {
 		p.body.length += (p.body.buffers[i].length + 7) &^ 7
 	}
 	h := p.headWriter(f, data)
-	return h.batch(int(p.message.Rows), &p.body, "", ""), nil
+	return h.batch(int(p.message.Rows), &p.body), nil
 }
 
 // parts reads some of a record batch's nodes and buffers, or all of them where none are named.

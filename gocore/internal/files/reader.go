@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
 
 // Reader gives a data file's messages as they stand, one after the other. It is for one goroutine.
@@ -117,6 +118,24 @@ func (r *Reader) Next() (Message, error) {
 		r.batch.End, r.batch.Rows, r.whole = found.end, found.rows, true
 	}
 	return m, nil
+}
+
+// Pass goes on to the next batch that has no statistics, or some that are wanted, and passes over
+// those before it. Within a batch it does nothing.
+func (r *Reader) Pass(wanted func(Statistics) bool) {
+	for r.whole {
+		from := r.messages.at
+		_, err := r.messages.next()
+		r.messages.at = from
+		if err != nil {
+			return // Next tells it
+		}
+		s, ok := parseStatistics(lookUp(r.messages.head, schema.StatisticsKey))
+		if !ok || s.Bytes > r.messages.size-from || wanted(s) {
+			return
+		}
+		r.messages.at = from + s.Bytes
+	}
 }
 
 // Copy puts a message's body into memory of its size.

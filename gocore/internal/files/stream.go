@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -21,6 +22,7 @@ const endMark = 8
 // docs/decisions/0007-batches.md.
 type encoder struct {
 	wanted       *arrow.Schema
+	signal       string // that the schema is of; "" has no statistics
 	schema       []byte
 	dictionaries []int64 // their ids, in the order of the schema's fields, parents first
 	head         headWriter
@@ -33,7 +35,7 @@ func newEncoder(compression string, wanted *arrow.Schema) (*encoder, error) {
 	if err := ipc.NewWriter(&out, ipc.WithSchema(wanted)).Close(); err != nil {
 		return nil, err
 	}
-	e := &encoder{wanted: wanted, schema: out.Bytes()[:out.Len()-endMark]}
+	e := &encoder{wanted: wanted, signal: signalOf(wanted), schema: out.Bytes()[:out.Len()-endMark]}
 	e.dictionaries = dictionaryIDs(e.schema[framing:])
 	c := codecs[compression]
 	e.head = headWriter{flatbuffers.NewBuilder(4096), c.id}
@@ -59,10 +61,15 @@ func (e *encoder) batch(tag string, b arrow.RecordBatch) error {
 		return fmt.Errorf("a batch with columns %v is not one of this stream", b.Schema().Fields())
 	}
 	e.body.squeeze.forget()
+	begin, text := len(e.out), ""
+	if e.signal != "" {
+		text = statisticsOf(b, e.signal).text()
+	}
+	first := pair{schema.StatisticsKey, text}
 	ids := e.dictionaries
 	for _, column := range b.Columns() {
 		var err error
-		if ids, err = e.addDictionaries(column.Data(), ids); err != nil {
+		if ids, err = e.addDictionaries(column.Data(), ids, &first); err != nil {
 			return err
 		}
 	}
@@ -73,24 +80,30 @@ func (e *encoder) batch(tag string, b arrow.RecordBatch) error {
 		}
 	}
 	rows := int(b.NumRows())
-	e.message(e.head.batch(rows, &e.body, schema.JournalKey, tag))
+	e.message(e.head.batch(rows, &e.body, pair{schema.JournalKey, tag}, first))
+	if text != "" {
+		group := e.out[begin:]
+		seal(group[:framing+binary.LittleEndian.Uint32(group[4:])], text, len(group))
+	}
 	return nil
 }
 
 // addDictionaries makes a message for each dictionary of a column, and gives the ids that are left.
-func (e *encoder) addDictionaries(data arrow.ArrayData, ids []int64) ([]int64, error) {
+// The first of all has first in its metadata, which is then empty.
+func (e *encoder) addDictionaries(data arrow.ArrayData, ids []int64, first *pair) ([]int64, error) {
 	if _, ok := data.DataType().(*arrow.DictionaryType); ok {
 		values := data.Dictionary()
 		e.body.reset()
 		if err := e.body.add(values); err != nil {
 			return nil, err
 		}
-		e.message(e.head.dictionary(ids[0], values.Len(), &e.body))
+		e.message(e.head.dictionary(ids[0], values.Len(), &e.body, *first))
+		*first = pair{}
 		return ids[1:], nil
 	}
 	for _, child := range data.Children() {
 		var err error
-		if ids, err = e.addDictionaries(child, ids); err != nil {
+		if ids, err = e.addDictionaries(child, ids, first); err != nil {
 			return nil, err
 		}
 	}

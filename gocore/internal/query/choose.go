@@ -20,6 +20,7 @@ import (
 // chosen gives the wanted rows and columns of a file.
 func (t *Tables) chosen(ctx context.Context, p *plan, r *files.Reader, to flight.Sink) error {
 	for {
+		r.Pass(p.mayWant)
 		m, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -165,6 +166,21 @@ func (p *plan) rows(batch arrow.RecordBatch) (rows []int, err error) {
 		}
 	}
 	return rows, nil
+}
+
+// mayWant tells whether a batch may have wanted rows; what is not told of it may be anything.
+func (p *plan) mayWant(s files.Statistics) bool {
+	if p.Services != nil && s.Services != nil {
+		wanted := func(name *string) bool { return name != nil && slices.Contains(p.Services, *name) }
+		if !slices.ContainsFunc(*s.Services, wanted) {
+			return false
+		}
+	}
+	if p.Since == nil && p.Until == nil || s.Times == nil {
+		return true
+	}
+	times := *s.Times
+	return len(times) > 0 && (p.Since == nil || times[1] >= *p.Since) && (p.Until == nil || times[0] < *p.Until)
 }
 
 // timed tells whether a row is within the bounds of time; one without a time is not.

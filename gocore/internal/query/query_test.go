@@ -335,6 +335,64 @@ func TestLogsByObservedTime(t *testing.T) {
 	}
 }
 
+// TestUnwantedBatchesAreNotRead: a batch that its statistics exclude may be damaged behind them.
+func TestUnwantedBatchesAreNotRead(t *testing.T) {
+	s := open(t, t.TempDir(), files.Default())
+	tables := s.tables(files.Default())
+	for i, service := range []string{"a", "b", "b", "a"} {
+		s.accept(t, otlp.Logs, logOf(service, byte(10*(i+1))))
+		read(t, tables, flight.Selection{Signal: otlp.Logs})
+	}
+	list, err := s.Files(otlp.Logs)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	content, err := files.Inspect(fsys.OS{}, list[0].Path, false)
+	if err != nil || len(content.Batches) != 4 {
+		t.Fatal(content, err)
+	}
+	damage := func(batch files.Batch) {
+		file, err := os.OpenFile(list[0].Path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		half := (batch.End - batch.Offset) / 2
+		if _, err := file.WriteAt(bytes.Repeat([]byte{0x7f}, int(half)), batch.End-half); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage(content.Batches[1])
+	for _, c := range []struct {
+		flight.Selection
+		good bool
+	}{
+		{flight.Selection{}, false},
+		{flight.Selection{Since: ptr(15)}, false},
+		{flight.Selection{Since: ptr(20), Until: ptr(21)}, false},
+		{flight.Selection{Since: ptr(21)}, true},
+		{flight.Selection{Until: ptr(20)}, true},
+		{flight.Selection{Services: []string{"a", "c"}}, true},
+		{flight.Selection{Services: []string{"b"}, Since: ptr(21)}, true},
+		{flight.Selection{Services: []string{"c"}}, true},
+		{flight.Selection{Services: []string{"b"}}, false},
+	} {
+		c.Signal = otlp.Logs
+		if err := tables.Read(t.Context(), c.Selection, &sink{}); (err == nil) != c.good {
+			t.Errorf("since %v, until %v, services %v: %v", c.Since, c.Until, c.Services, err)
+		}
+	}
+}
+
+// logOf is a request of one log record of a service and a time below 256.
+func logOf(service string, time byte) []byte {
+	field := func(tag byte, content []byte) []byte { return append([]byte{tag, byte(len(content))}, content...) }
+	value := field(18, field(10, []byte(service)))
+	resource := field(10, field(10, append(field(10, []byte("service.name")), value...)))
+	scope := field(18, field(18, []byte{9, time, 0, 0, 0, 0, 0, 0, 0}))
+	return field(10, append(resource, scope...))
+}
+
 // TestPromotedColumnsUnite: files that differ in promoted columns read as one table.
 func TestPromotedColumnsUnite(t *testing.T) {
 	dir, maker := t.TempDir(), sample.New(1, 1)

@@ -18,6 +18,8 @@ const (
 	// JournalKey is in a batch's metadata: "<writer> <from>-<below>", the journal records that
 	// it was made of, with others of the same write.
 	JournalKey = "otlp_arrow.journal"
+	// StatisticsKey is in the metadata of a batch's first message, see files.Statistics.
+	StatisticsKey = "otlp_arrow.statistics"
 	// CompactedKey is in the metadata of a file that compaction made.
 	CompactedKey = "otlp_arrow.compacted"
 )
