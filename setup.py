@@ -31,7 +31,7 @@ SUFFIX = toolchain.SUFFIXES.get(SYSTEM, ".so")
 def linker_flags() -> str:
     """Leaves only oa_* visible, so that no other Go library is mixed with ours, and no symbol table."""
     if SYSTEM == "windows":
-        return ""  # a DLL exports what it names
+        return " -extldflags=-s"  # a DLL exports what it names
     if SYSTEM == "darwin":
         return " '-extldflags=-Wl,-exported_symbol,_oa_*'"
     return f""" '-extldflags="-Wl,--version-script={ROOT / "gocore" / "exports.map"}" -s'"""

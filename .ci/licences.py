@@ -72,7 +72,8 @@ def texts_of(module: str, folder: Path) -> list[str]:
 
 def spdx_of(module: str, text: str) -> str:
     """The SPDX expression of what a text grants. Fails when it is none that we know."""
-    ids = [name for name, mark in KNOWN.items() if re.search(mark, text, re.DOTALL)]
+    plain = " ".join(text.split())
+    ids = [name for name, mark in KNOWN.items() if re.search(mark, plain)]
     if not ids:
         sys.exit(f"the licence of {module} is none of {', '.join(KNOWN)}: may we ship it? Then add it")
     return " AND ".join(ids)

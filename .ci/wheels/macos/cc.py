@@ -22,9 +22,11 @@ def main(target: str, arguments: list[str]) -> None:
     if "-dynamiclib" not in arguments:
         zig = [sys.executable, "-m", "ziglang", "cc", "-target", target, f"-I{STUBS}", *arguments]
         os.execv(zig[0], zig)
-    version = re.search(r"macos\.(\d+\.\d+)", target)
-    assert version, target
-    command = [linker(), *linker_arguments(arguments), "-platform_version", "macos", version[1], version[1]]
+    processor, version = target.split("-macos.")
+    command = [linker(), *linker_arguments(arguments)]
+    if "-arch" not in arguments:
+        command += ["-arch", processor.replace("aarch64", "arm64")]
+    command += ["-platform_version", "macos", version, version]
     command += [f"-F{STUBS}", f"-L{STUBS}", f"-L{system_stub()}", "-lSystem", "-dead_strip"]
     command += ["-install_name", "@rpath/libotlp_arrow.dylib"]
     os.execv(command[0], command)
@@ -46,7 +48,7 @@ def linker_arguments(arguments: list[str]) -> list[str]:
             found += argument[4:].split(",")
         elif argument == "-dynamiclib":
             found.append("-dylib")
-        elif not re.fullmatch(r"-O\d|-g", argument):
+        elif not re.fullmatch(r"-O\d|-g|-m64|-lpthread", argument):  # libSystem has the threads
             found.append(argument)
     return found
 
