@@ -60,7 +60,7 @@ def _macho(macho: lief.MachO.Binary) -> Binary:
         goos="darwin",
         goarch=MACHINES.get(macho.header.cpu_type, "unknown"),
         needed=frozenset(needed),
-        oldest=tuple(version),
+        oldest=tuple(version)[:2],
         exports=frozenset(str(symbol.name).removeprefix("_") for symbol in macho.exported_symbols),
         stripped=not any(section.segment_name == "__DWARF" for section in macho.sections),
         signed=macho.has_code_signature,
@@ -74,13 +74,14 @@ def _own_name(macho: lief.MachO.Binary) -> str:
 
 def _pe(pe: lief.PE.Binary) -> Binary:
     exports = pe.get_export()
+    debug = [each for each in pe.debug if each.type != lief.PE.Debug.TYPES.REPRO]  # that is only a hash
     return Binary(
         goos="windows",
         goarch=MACHINES.get(pe.header.machine, "unknown"),
         needed=frozenset(each.name.lower() for each in pe.imports),
         oldest=(pe.optional_header.major_subsystem_version, pe.optional_header.minor_subsystem_version),
         exports=frozenset(each.name for each in exports.entries) if exports else frozenset(),
-        stripped=not pe.debug and not any(section.name.startswith("/") for section in pe.sections),
+        stripped=not debug and not any(section.name.startswith("/") for section in pe.sections),
         signed=False,
     )
 
