@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Selection:
     trace_id: bytes | None = None
     nested_plain: bool = False  # also with dictionaries, those in lists and maps become plain
     guarantee: Guarantee | None = None  # of a filter that is applied elsewhere
+    repeats: Repeats = field(default_factory=Repeats, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -157,10 +158,9 @@ class Selection:
             return pa.Table.from_batches([], schema=schema)
         if table.schema.types == schema.types:
             return table
-        repeats = Repeats()
         columns = [
-            column if column.type == field.type else repeats.plain(column, field.type)
-            for column, field in zip(table.columns, schema, strict=True)
+            column if column.type == wanted.type else self.repeats.plain(column, wanted.type)
+            for column, wanted in zip(table.columns, schema, strict=True)
         ]
         return joined(pa.Table.from_arrays(columns, schema=schema))
 
