@@ -1,17 +1,33 @@
 """Our docstrings -> Markdown, for the API reference.
 
 Docstrings are for reading in an editor: "name, name: text" begins what is said of arguments, with more
-indented lines, and "::" stands before code. On the site the first are a list, and the second is left out.
+indented lines, "::" stands before code, and docs/x.md is named. On the site these are a list, nothing, and a
+link.
 """
 
 from __future__ import annotations
 
 import re
+from logging import getLogger
+from pathlib import Path
 from typing import Any
 
 from griffe import Extension
 
 ITEM = re.compile(r"(?:[a-z_]\w*|[a-z_]\w*\.[a-z_]\w*)(?:, [a-z_]\w*)*: ")
+PAGE = re.compile(r"\bdocs/([\w/-]+)\.md\b")
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def linked(line: str) -> str:
+    """A line with links to the pages that it names, which must be there."""
+
+    def link(match: re.Match[str]) -> str:
+        if not (DOCS / f"{match[1]}.md").is_file():  # a warning of mkdocs fails the build
+            getLogger("mkdocs.docstrings").warning("a docstring names %s: %s", match[0], line.strip())
+        return f"[{match[1]}]({match[1]}.html)"
+
+    return PAGE.sub(link, line)
 
 
 def markdown(text: str) -> str:
@@ -29,7 +45,7 @@ def markdown(text: str) -> str:
             if lines and lines[-1] and not lines[-1].startswith(("- ", "  ")):
                 lines.append("")
             line = f"- {names}: {line[match.end() :]}"
-        lines.append(line)
+        lines.append(line if code else linked(line))
     return "\n".join(lines)
 
 

@@ -33,7 +33,7 @@ def flame(tree: TraceTree) -> str:
     if start is None or total is None:
         return f"<div style='{FONT}'>{head}{escaped(tree.render(50)) if len(tree) else ''}</div>"
     rows = place(tree)
-    colours = {service: hue(service) for service in tree.services}
+    colours = hues(tree.services)
     bars = "".join(_bar(node, row, start, max(1, total), colours) for node, row in rows)
     height = (max((row for _, row in rows), default=0) + 1) * _ROW
     missing = len(tree) - len(rows)
@@ -46,9 +46,14 @@ def flame(tree: TraceTree) -> str:
     )
 
 
-def hue(service: str) -> int:
-    """A service's colour, the same in each trace."""
-    return _HUES[zlib.crc32(service.encode("utf-8", "replace")) % len(_HUES)]
+def hues(services: list[str]) -> dict[str, int]:
+    """The colours of services: the same in each trace, unless another one of it has that already."""
+    found: dict[str, int] = {}
+    for service in services:
+        first = zlib.crc32(service.encode("utf-8", "replace"))
+        row = [_HUES[(first + step) % len(_HUES)] for step in range(len(_HUES))]
+        found[service] = next((each for each in row if each not in found.values()), row[0])
+    return found
 
 
 def place(tree: TraceTree) -> list[tuple[SpanNode, int]]:

@@ -55,18 +55,10 @@ def _table(found: list[Overview]) -> str:
     starts = [each.start for each in found if each.start is not None]
     ends = [each.end for each in found if each.end is not None]
     span = (min(starts), max(ends)) if starts else None
-    heads = "".join(
-        f"<th style='{_HEAD}'>{head}</th>" for head in ("", "rows", "from (UTC)", "to", "services")
-    )
-    picture = f"<th style='{_HEAD}'>{_range(span)}</th>"
+    names = ("", "rows", "from (UTC)", "to", "services", "over the time of all" if span else "")
+    heads = "".join(f"<th style='{_HEAD}'>{name}</th>" for name in names)
     rows = "".join(_row(each, span) for each in found)
-    return (
-        f"<table style='border-collapse:collapse;border:0;margin:0'><tr>{heads}{picture}</tr>{rows}</table>"
-    )
-
-
-def _range(span: tuple[int, int] | None) -> str:
-    return "" if span is None else f"{clock(span[0])} &ndash; {clock(span[1])}"
+    return f"<table style='border-collapse:collapse;border:0;margin:0'><tr>{heads}</tr>{rows}</table>"
 
 
 def _row(found: Overview, span: tuple[int, int] | None) -> str:
@@ -79,7 +71,9 @@ def _row(found: Overview, span: tuple[int, int] | None) -> str:
         _services(found.services),
         _picture(found, span),
     ]
-    return "<tr>" + "".join(f"<td style='{_CELL}'>{cell}</td>" for cell in cells) + "</tr>"
+    wraps = ["", "white-space:nowrap", "white-space:nowrap", "white-space:nowrap", "", ""]
+    styled = (f"<td style='{_CELL};{wrap}'>{cell}</td>" for cell, wrap in zip(cells, wraps, strict=True))
+    return "<tr>" + "".join(styled) + "</tr>"
 
 
 def _services(services: set[str]) -> str:
@@ -97,7 +91,7 @@ def _picture(found: Overview, span: tuple[int, int] | None) -> str:
     bars = "".join(
         _rect(place * step, step - 1, max(1.5, count / most * (_HEIGHT - 2)))
         for place, count in enumerate(counts)
-        if count >= 0.5
+        if count > 0
     )
     label = f"{_SIGNALS[found.signal]} over time, at most about {round(most):,} in a {_BINS}th of it"
     return (

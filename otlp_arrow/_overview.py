@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._files import Part
 
 
-_LONG = 60_000_000_000  # nanoseconds; batches are of 5 s by default
+_LONG = 10_000_000_000  # nanoseconds; batches are of 5 s by default
 _PIECES = 32
 
 

@@ -5,6 +5,7 @@ Blocks run in their order, in one shell and one directory:
 - ```sh blocks in bash, with the venv on PATH; what they set stays set for later ones;
 - ```python blocks in a Python of their own, which warnings end;
 - a block with a title (```python title="app.py") is written to a file of that name instead;
+- the blocks of a page that are titled "cell" are a notebook, which is there as notebook.ipynb;
 - a ```text title="output" block is what the block before it prints; "..." stands for anything.
 
 Other blocks are only for reading.
@@ -13,6 +14,7 @@ Other blocks are only for reading.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -56,21 +58,51 @@ def blocks(page: str) -> list[Block]:
     return found
 
 
+def notebook(page: str) -> str:
+    """The page as a notebook: its cells, and the text between the first and the last of them."""
+    cells: list[dict[str, object]] = []
+    at = 0
+    for match in FENCE.finditer(page):
+        title = TITLE.search(match[2])
+        if title is None or title[1] != "cell":
+            continue
+        if cells and (text := page[at : match.start()].strip()):
+            cells.append(_cell(cells, "markdown", text))
+        cells.append(_cell(cells, "code", match[3].rstrip()) | {"execution_count": None, "outputs": []})
+        at = match.end()
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    whole = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole, indent=1) + "\n" if cells else ""
+
+
+def _cell(before: list[dict[str, object]], kind: str, text: str) -> dict[str, object]:
+    source = text.splitlines(keepends=True)
+    return {"cell_type": kind, "id": f"cell-{len(before)}", "metadata": {}, "source": source}
+
+
 def steps(page: str) -> list[Step]:
     """What a page tells its readers to do, files included."""
     done: list[Step] = []
+    if cells := notebook(page):
+        done.append(Step(0, _file("notebook.ipynb", cells)))
     for place, block in enumerate(blocks(page), 1):
+        if block.title == "cell":
+            continue
         if block.title == "output":
             if not done or done[-1].output is not None:
                 raise RecipeError(f"block {place} is the output of no block")
             done[-1].output = block.text
         elif block.title:
-            done.append(Step(place, f"cat > {shlex.quote(block.title)} <<'{END}'\n{block.text}{END}\n"))
+            done.append(Step(place, _file(block.title, block.text)))
         elif block.language in ("sh", "bash"):
             done.append(Step(place, block.text))
         elif block.language == "python":
             done.append(Step(place, f"python -W error - <<'{END}'\n{block.text}{END}\n"))
     return done
+
+
+def _file(name: str, text: str) -> str:
+    return f"cat > {shlex.quote(name)} <<'{END}'\n{text}{END}\n"
 
 
 def run(page: str, directory: Path, timeout: float = 60.0) -> list[str]:

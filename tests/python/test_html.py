@@ -266,9 +266,11 @@ def test_many_attributes_are_counted():
     assert tip.endswith("k11 = v\nand 3 more attributes")
 
 
-def test_services_keep_their_colours():
-    assert _flame.hue("shop") == _flame.hue("shop")
-    assert {_flame.hue(f"s{n}") for n in range(100)} == set(_flame._HUES)
+def test_services_have_colours_of_their_own():
+    names = [f"s{n}" for n in range(8)]
+    assert len(set(_flame.hues(names).values())) == 8
+    assert _flame.hues(["shop"]) == _flame.hues(["shop"])
+    assert len(_flame.hues([f"s{n}" for n in range(100)])) == 100
 
 
 def test_escaped():

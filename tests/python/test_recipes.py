@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 
@@ -18,6 +20,14 @@ def test_recipe(page, tmp_path):
     text = page.read_text()
     assert any(block.title == "output" for block in recipes.blocks(text)), "a recipe shows what it prints"
     recipes.run(text, tmp_path)
+
+
+def test_the_notebook_is_that_of_the_recipe():
+    path = DOCS.parent / "examples" / "notebook.ipynb"
+    wanted = recipes.notebook((DOCS / "recipes" / "notebook-live.md").read_text())
+    if os.environ.get("OTLP_ARROW_UPDATE_DOCS"):
+        path.write_text(wanted)
+    assert path.read_text() == wanted, "run OTLP_ARROW_UPDATE_DOCS=1 pytest tests/python/test_recipes.py"
 
 
 PAGE = """
@@ -67,6 +77,17 @@ def test_blocks_run_in_one_shell_and_directory(tmp_path):
 def test_what_is_not_as_written_fails(page, message, tmp_path):
     with pytest.raises(recipes.RecipeError, match=message):
         recipes.run(page, tmp_path)
+
+
+def test_cells_are_a_notebook(tmp_path):
+    page = 'Before.\n```python title="cell"\na = 1\n```\nThen:\n\n```python title="cell"\na\nb\n```\nAfter.\n'
+    recipes.run(page + "```sh\nls\n```\n", tmp_path)
+    found = json.loads((tmp_path / "notebook.ipynb").read_text())
+    assert [(cell["cell_type"], "".join(cell["source"])) for cell in found["cells"]] == [
+        ("code", "a = 1"),
+        ("markdown", "Then:"),
+        ("code", "a\nb"),
+    ]
 
 
 def test_what_a_recipe_leaves_running_ends(tmp_path):

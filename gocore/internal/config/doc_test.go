@@ -57,8 +57,8 @@ var meanings = map[string]string{
 	"limits.max_request_bytes":  "bytes of the largest request, before and after inflating, and as protobuf",
 	"limits.max_inflight_bytes": "bytes of all bodies held at a time, those that are still coming included",
 	"limits.max_decoded_bytes":  "bytes that one request may become",
-	"log.level":                 "of the program's own log",
-	"log.format":                "of the program's own log",
+	"log.level":                 "the least level that the service tells; embedded, Python's logger `otlp_arrow` decides",
+	"log.format":                "of the service's own log",
 }
 
 // TestConfigurationDocHasEverySetting keeps docs/configuration.md what the code says.
