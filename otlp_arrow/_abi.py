@@ -31,6 +31,7 @@ _address = ctypes.c_void_p
 _error = ctypes.POINTER(OaError)
 _text_out = ctypes.POINTER(ctypes.c_void_p)  # char ** and uint8_t **: c_char_p would lose the address
 PROGRESS = ctypes.CFUNCTYPE(_i32, ctypes.c_void_p, _u64, _u64)  # OaProgress
+REPORT = ctypes.CFUNCTYPE(_i32, ctypes.c_void_p, ctypes.c_char_p)  # OaReport
 _number_out = ctypes.POINTER(ctypes.c_uint64)
 
 # name: (result, arguments). A test compares these with the header.
@@ -50,6 +51,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "oa_requests": (_i32, (_u64, _u64, _i64, _text_out, _error)),
     "oa_maintain": (_i32, (ctypes.c_char_p, _u64, _text_out, _error)),
     "oa_convert": (_i32, (ctypes.c_char_p, _u64, PROGRESS, _address, _text_out, _error)),
+    "oa_send": (_i32, (ctypes.c_char_p, _u64, REPORT, _address, _text_out, _error)),
     "oa_log_next": (_i32, (_u64, _i64, _text_out, _error)),
     "oa_schema": (_i32, (_u64, _i32, _text_out, _number_out, _error)),
 }

@@ -20,6 +20,7 @@ TYPES = {
     "uint8_t **": ctypes.POINTER(ctypes.c_void_p),
     "uint64_t *": ctypes.POINTER(ctypes.c_uint64),
     "OaProgress": _abi.PROGRESS,
+    "OaReport": _abi.REPORT,
     "OaError *": ctypes.POINTER(_abi.OaError),
 }
 
@@ -146,6 +147,8 @@ HUGE = 2**64 - 1
         ("oa_log_next", (HANDLE, 0, None), "json is NULL"),
         ("oa_maintain", (b"{}", 2, None), "json is NULL"),
         ("oa_convert", (b"{}", 2, _abi.PROGRESS(), None, None), "json is NULL"),
+        ("oa_send", (b"{}", 2, _abi.REPORT(), None, None), "json is NULL"),
+        ("oa_send", (None, 2, _abi.REPORT(), None, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_convert", (None, 2, _abi.PROGRESS(), None, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_maintain", (None, 2, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_schema", (0, 0, None, ctypes.byref(NUMBER)), "ipc is NULL"),
