@@ -1,7 +1,8 @@
 """Our docstrings -> Markdown, for the API reference.
 
 Docstrings are for reading in an editor: "name, name: text" begins what is said of arguments, with more
-indented lines, and "::" stands before code. On the site the first are a list, and the second is left out.
+indented lines, "::" stands before code, and docs/x.md is named. On the site these are a list, nothing, and a
+link.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from griffe import Extension
 
 ITEM = re.compile(r"(?:[a-z_]\w*|[a-z_]\w*\.[a-z_]\w*)(?:, [a-z_]\w*)*: ")
+PAGE = re.compile(r"\bdocs/([\w/-]+)\.md\b")
 
 
 def markdown(text: str) -> str:
@@ -29,7 +31,7 @@ def markdown(text: str) -> str:
             if lines and lines[-1] and not lines[-1].startswith(("- ", "  ")):
                 lines.append("")
             line = f"- {names}: {line[match.end() :]}"
-        lines.append(line)
+        lines.append(line if code else PAGE.sub(r"[\1](\1.md)", line))
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
 """What the site does to pages: links to files outside of docs/ lead to the repository, and lists of pages.
 
-Pages link to ../examples/x.py and the like, so that they work where the repository is read. On the site that is
-no page; the file must be there, and the link becomes one to the repository. Of external links only the form
-is checked: there may be no network.
+Pages link to ../examples/x.py and the like, so that they work where the repository is read. On the site that
+is no page; the file must be there, and the link becomes one to the repository. Of external links only the
+form is checked: there may be no network.
 """
 
 from __future__ import annotations
@@ -20,18 +20,29 @@ log = get_plugin_logger("links")  # with --strict, a warning fails the build
 
 
 def on_config(config, **_):
-    """Called by mkdocs once: lists the pages of "directory/*.md" in the navigation."""
+    """Called by mkdocs once: "recipes/*.md" in the navigation becomes those pages that it does not name."""
     docs = Path(config.docs_dir)
+    named = set(_pages(config.nav))
 
     def listed(entry):
         if isinstance(entry, str) and "*" in entry:
-            return [path.relative_to(docs).as_posix() for path in sorted(docs.glob(entry))]
+            found = (path.relative_to(docs).as_posix() for path in sorted(docs.glob(entry)))
+            return [page for page in found if page not in named]
         if isinstance(entry, list):
             return [listed(each) for each in entry]
         return {name: listed(below) for name, below in entry.items()} if isinstance(entry, dict) else entry
 
     config.nav = listed(config.nav)
     return config
+
+
+def _pages(entry):
+    """The pages that a part of the navigation names."""
+    if isinstance(entry, str):
+        yield entry
+    else:
+        for each in entry.values() if isinstance(entry, dict) else entry:
+            yield from _pages(each)
 
 
 def on_page_markdown(markdown: str, *, page, config, **_) -> str:
@@ -48,7 +59,9 @@ def on_page_markdown(markdown: str, *, page, config, **_) -> str:
 def _checked(target: str, directory: Path, docs: Path, page: str, repository: str) -> str:
     parts = urlsplit(target)
     if parts.scheme:
-        if parts.scheme not in ("https", "http", "mailto") or (parts.scheme != "mailto" and "." not in parts.netloc):
+        if parts.scheme not in ("https", "http", "mailto") or (
+            parts.scheme != "mailto" and "." not in parts.netloc
+        ):
             log.warning("%s: %s is no link", page, target)
         return target
     path = (directory / parts.path).resolve()

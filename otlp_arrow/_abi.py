@@ -66,7 +66,7 @@ _daemon_threads_allowed: Callable[[], bool] = getattr(_thread, "daemon_threads_a
 
 _lock = threading.Lock()  # guards the two below
 _library: ctypes.CDLL | None = None
-_owner = 0  # the process whose Go runtime it is
+_owner = 0  # the process whose Go runtime it is; 0: not loaded
 
 
 def library_path() -> Path:
@@ -86,20 +86,25 @@ def load() -> ctypes.CDLL:
     if _library is not None and _owner == os.getpid():
         return _library
     with _lock:
-        if _library is None:
-            _library, _owner = _open(library_path()), os.getpid()
-        elif _owner != os.getpid():
+        if belongs_to_parent():
             raise ForkedError(
                 f"process {_owner} loaded the native library before it forked this one ({os.getpid()}): "
                 "Go's runtime does not survive a fork. Open the library only in the child, or start the "
                 "child with multiprocessing's 'spawn' or 'forkserver'"
             )
+        if _library is None:
+            _owner = os.getpid()  # before it loads: another thread may fork meanwhile, with half a runtime
+            try:
+                _library = _open(library_path())
+            except BaseException:
+                _owner = 0
+                raise
         return _library
 
 
 def belongs_to_parent() -> bool:
     """True in a forked child whose parent had loaded the library, so that load() is refused here for good."""
-    return _library is not None and _owner != os.getpid()
+    return _owner not in (0, os.getpid())
 
 
 def _open(path: Path) -> ctypes.CDLL:

@@ -6,7 +6,7 @@ import (
 )
 
 func TestSend(t *testing.T) {
-	library, err := Open(t.Context(), Config{Embedded: true, Values: map[string]any{"output_dir": t.TempDir(), "otlp_grpc": map[string]any{"endpoint": "127.0.0.1:0"}}})
+	library, err := Open(t.Context(), Config{Embedded: true, Values: map[string]any{"output_dir": t.TempDir(), "otlp_grpc": map[string]any{"enabled": true, "endpoint": "127.0.0.1:0"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,10 @@ def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
         help="print a completion script for bash, zsh or fish",
         description="Prints a script that completes commands, flags, their choices and files.",
         examples=[
-            ("source <(otlp-arrow completion bash)", "in ~/.bashrc"),
+            (
+                "otlp-arrow completion bash > ~/.local/share/bash-completion/completions/otlp-arrow",
+                "for bash, where bash-completion is installed",
+            ),
             ('otlp-arrow completion zsh > "${fpath[1]}/_otlp-arrow"', "for zsh, where compinit is loaded"),
             ("otlp-arrow completion fish > ~/.config/fish/completions/otlp-arrow.fish", "for fish"),
         ],

@@ -28,7 +28,7 @@ def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
         examples=[
             ("otlp-arrow convert traces.json traces.parquet", "what the Collector wrote, for DuckDB"),
             ("otlp-arrow convert --signal logs all.json logs.arrows", "one signal of a file with several"),
-            ("otlp-arrow convert --promote http t.pb t.parquet", "with columns of HTTP attributes"),
+            ("otlp-arrow convert --promote http traces.pb traces.parquet", "with columns of HTTP attributes"),
         ],
         codes={1: "SRC is damaged, or the disk is full", 2: "a bad command line, or DST is there already"},
     )

@@ -37,7 +37,7 @@ def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
             ("otlp-arrow send telemetry --endpoint https://otlp.example:4317", "all of a directory"),
             (
                 "otlp-arrow send traces.json --protocol otlp_http --endpoint https://otlp.example/otlp "
-                "--api-key env:OTLP_KEY",
+                "--api-key env:VENDOR_KEY",
                 "a file of the Collector's, with a key from the environment",
             ),
             (

@@ -1,5 +1,6 @@
 import ctypes
 import json
+import os
 import re
 
 import pytest
@@ -81,6 +82,16 @@ class TestLoading:
         monkeypatch.setattr(_abi, "ABI_VERSION", 999)
         with pytest.raises(LibraryNotFoundError, match="this package needs 999"):
             _abi.load()
+
+
+@pytest.mark.usefixtures("unloaded")
+def test_a_child_knows_of_a_runtime_that_its_parent_had_half_loaded(monkeypatch, tmp_path):
+    monkeypatch.setattr(_abi, "_open", lambda path: monkeypatch.setattr(_abi.os, "getpid", lambda: 1))
+    parent = os.getpid()
+    _abi.load()  # while it loads, this process becomes a child of its own
+    monkeypatch.setattr(_abi, "_library", None)  # as the child has it
+    with pytest.raises(ForkedError, match=f"process {parent} loaded"):
+        _abi.load()
 
 
 def test_a_child_cannot_use_its_parents_runtime(monkeypatch):

@@ -231,3 +231,38 @@ assert wait(child) == 0
     assert flushed == "True"
     assert error.startswith("exporting traces failed: ConfigError: configuration: write_interval_secs: 0")
     assert "child 0" in names(tmp_path)
+
+
+def test_forks_while_other_threads_export(tmp_path: Path) -> None:
+    code = """
+import threading
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+def export(name):
+    assert exporter.export([ReadableSpan(name)]) is SpanExportResult.SUCCESS
+
+def keep_exporting():
+    while not stopped.is_set():
+        export("thread")
+        counts.append(1)
+
+begin()
+stopped, counts = threading.Event(), []
+threads = [threading.Thread(target=keep_exporting) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for number in range(6):  # the first ones while the library loads
+    if not (child := os.fork()):
+        export("child")
+        end(["nothing", "shutdown", "kill"][number % 3])
+    assert wait(child) in (0, -9)
+stopped.set()
+for thread in threads:
+    thread.join()
+provider.shutdown()
+print(len(counts))
+"""
+    (told,) = run(code, tmp_path)
+    found = names(tmp_path)
+    assert (found.count("child"), found.count("thread")) == (6, int(told))
