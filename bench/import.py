@@ -1,8 +1,8 @@
 """Measures what imports cost: python bench/import.py [--runs 20] [MODULE...]
 
-Each import runs in a new process, in turns. Prints the least and the median milliseconds of the whole process,
-what that is above `python -c pass`, and the modules that were loaded. Modules that this version lacks are left
-out.
+Each import runs in a new process, in turns. Prints the least and the median milliseconds of the whole
+process, what that is above `python -c pass`, and how many modules were loaded. Modules that this version
+lacks are left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ctrl-C ends each call that can block. bench/interrupt.py makes them block and measures; it aims at 300 ms."""
+"""Ctrl-C ends each call that can block; bench/interrupt.py makes them block, and measures."""
 
 import json
 import subprocess
