@@ -66,7 +66,7 @@ def test_it_ends_when_an_error_ends_it(tmp_path, trace_request):
         "library.export_traces(BODY)",
         "library.flush()",
         "library.traces()",
-        "convert(IN, OUT, source_format='proto', signal='traces', force=True)",
+        "convert(IN, OUT, source_format='otlp_proto_message', signal='traces', force=True)",
     ],
     ids=["export", "flush", "traces", "convert"],
 )
@@ -83,9 +83,9 @@ def test_it_ends_while_a_daemon_thread_is_in_a_call(process, call, closed):
             while True:
                 try:
                     {call}
+                    running.set()
                 except (OtlpArrowError, RuntimeError):  # "can't create new thread at interpreter shutdown"
                     pass
-                running.set()
         threading.Thread(target=run, daemon=True).start()
         assert running.wait(30)
         {"library.close()" if closed else ""}
