@@ -297,7 +297,7 @@ def test_side_by_side_with_xdist(run, pytester):
             otlp.wait_for_spans(1)
             assert [span.name for span in otlp.spans()] == [f"span {number}"]
         """
-    run(test, "-n", "2", "--otlp-output-dir", str(pytester.path / "kept")).assert_outcomes(passed=6)
+    run(test, "-n", "2", "--otlp-output-dir", "kept").assert_outcomes(passed=6)
     kept = pytester.path / "kept"
     assert sorted(read_traces(kept)["name"].to_pylist()) == [f"span {number}" for number in range(6)]
     lists = sorted(kept.glob("tests_gw*.jsonl"))
