@@ -8,26 +8,12 @@ link.
 from __future__ import annotations
 
 import re
-from logging import getLogger
-from pathlib import Path
 from typing import Any
 
 from griffe import Extension
 
 ITEM = re.compile(r"(?:[a-z_]\w*|[a-z_]\w*\.[a-z_]\w*)(?:, [a-z_]\w*)*: ")
 PAGE = re.compile(r"\bdocs/([\w/-]+)\.md\b")
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-
-
-def linked(line: str) -> str:
-    """A line with links to the pages that it names, which must be there."""
-
-    def link(match: re.Match[str]) -> str:
-        if not (DOCS / f"{match[1]}.md").is_file():  # a warning of mkdocs fails the build
-            getLogger("mkdocs.docstrings").warning("a docstring names %s: %s", match[0], line.strip())
-        return f"[{match[1]}]({match[1]}.html)"
-
-    return PAGE.sub(link, line)
 
 
 def markdown(text: str) -> str:
@@ -45,7 +31,7 @@ def markdown(text: str) -> str:
             if lines and lines[-1] and not lines[-1].startswith(("- ", "  ")):
                 lines.append("")
             line = f"- {names}: {line[match.end() :]}"
-        lines.append(line if code else linked(line))
+        lines.append(line if code else PAGE.sub(r"[\1](\1.md)", line))
     return "\n".join(lines)
 
 

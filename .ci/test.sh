@@ -3,6 +3,7 @@
 #   lint     gofmt, go vet, golangci-lint, ruff, mypy
 #   go       go test -race, each file covered by at least 85 %
 #   wheel    builds the wheel, tries it in a venv without test dependencies
+#   docs     builds the site of the documentation, all links checked
 #   python   pytest against the wheel, on Python 3.11 and 3.13, covered likewise
 # Needs Go 1.26 or later, a C compiler, and Python 3.11 and 3.13 on PATH or in pyenv. All that it makes is
 # under .ci/tmp.
@@ -142,8 +143,17 @@ step_python() {
 	done
 }
 
+step_docs() {
+	say documentation
+	# shellcheck disable=SC2046
+	make_venv "${pythons[0]}" docs $(pins docs)
+	# The theme's word on MkDocs 2, which nobody here installs.
+	NO_MKDOCS_2_WARNING=1 "$venv/bin/mkdocs" build --strict --quiet --config-file .ci/mkdocs.yml --site-dir "$tmp/site"
+	counts+=("documentation: $(find "$tmp/site" -name '*.html' | wc -l) pages")
+}
+
 steps=("$@")
-[[ $# -gt 0 ]] || steps=(lint go wheel python)
+[[ $# -gt 0 ]] || steps=(lint go wheel docs python)
 for step in "${steps[@]}"; do
 	"step_$step"
 done

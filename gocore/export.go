@@ -337,6 +337,35 @@ func oa_convert(request *C.char, length C.uint64_t, progress C.OaProgress, calle
 	})
 }
 
+//export oa_send
+func oa_send(request *C.char, length C.uint64_t, progress C.OaReport, caller unsafe.Pointer, out **C.char, err *C.OaError) C.int32_t {
+	return guard("oa_send", 0, err, func() error {
+		if err := notNull("json", unsafe.Pointer(out)); err != nil {
+			return err
+		}
+		document, err := bytesIn("request", unsafe.Pointer(request), length)
+		if err != nil {
+			return err
+		}
+		wanted, err := otlparrow.ParseSend(document)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		wanted.Progress = jsonReporter[otlparrow.SendProgress](progress, caller, cancel)
+		sent, err := otlparrow.Send(ctx, wanted)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(sent)
+		if err == nil {
+			textOut(out, text)
+		}
+		return err
+	})
+}
+
 //export oa_schema
 func oa_schema(handle C.uint64_t, signal C.int32_t, out **C.uint8_t, length *C.uint64_t, err *C.OaError) C.int32_t {
 	return guard("oa_schema", handle, err, func() error {

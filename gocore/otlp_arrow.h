@@ -30,6 +30,9 @@ typedef struct OaError {
 /* OaProgress is told how far a call is, and returns other than 0 to end it. */
 typedef int32_t (*OaProgress)(void *context, uint64_t done, uint64_t total);
 
+/* OaReport is likewise told in JSON, which is good during the call. */
+typedef int32_t (*OaReport)(void *context, const char *json);
+
 #ifndef OA_NO_PROTOTYPES
 int32_t oa_abi_version(void);
 void oa_error_release(OaError *err);
@@ -105,6 +108,23 @@ int32_t oa_maintain(const char *request, uint64_t length, char **json, OaError *
  * are done and all; a result other than 0 ends the conversion with OA_TIMEOUT and leaves no
  * file behind. */
 int32_t oa_convert(const char *request, uint64_t length, OaProgress progress, void *context, char **json, OaError *err);
+
+/* oa_send replays files to an OTLP or OTAP receiver, or puts load on one, see docs/cli.md.
+ * request is {"destination": as one of forwarding, "paths": [TEXT, ...] or "generate": SIGNAL,
+ * "from": TEXT, "signal": TEXT, "items": NUMBER, "duration": SECONDS, "batch_items": NUMBER,
+ * "seed": NUMBER, "rate": ITEMS A SECOND, "connections": NUMBER}, all but the first two
+ * optional. It gives {"requests", "items", "bytes": NUMBERS of what was acknowledged,
+ * "signals": {SIGNAL: ITEMS}, "refused", "rejected", "given_up", "unanswered": NUMBERS of
+ * items that were not, "retries": NUMBER, "latency_ms": {"p50", "p95", "p99", "max"},
+ * "elapsed_secs": NUMBER, "items_per_sec": NUMBER, "failures": [{"code", "message",
+ * "requests", "items"}, ...], "notes": [TEXT, ...], "interrupted": BOOL, "fault": TEXT (why
+ * not all of the files was read, "" for nothing)}. progress (may be NULL) is called on the
+ * calling thread, about ten times a second, with context and {"done": NUMBER, "total":
+ * NUMBER (bytes of files, generated items, or milliseconds where only duration bounds it; 0
+ * for no bound), "items": NUMBER, "unacknowledged": NUMBER, "elapsed_secs": NUMBER}; a
+ * result other than 0 ends it at once, and what was done until then is given. A wrong
+ * request gives OA_CONFIG, and sends nothing. */
+int32_t oa_send(const char *request, uint64_t length, OaReport progress, void *context, char **json, OaError *err);
 
 /* oa_log_next waits up to timeout_ms for the next log record of the node:
  * {"time": RFC 3339, "level": "INFO", "msg": TEXT, ...attributes}. *json is NULL when

@@ -31,6 +31,7 @@ _address = ctypes.c_void_p
 _error = ctypes.POINTER(OaError)
 _text_out = ctypes.POINTER(ctypes.c_void_p)  # char ** and uint8_t **: c_char_p would lose the address
 PROGRESS = ctypes.CFUNCTYPE(_i32, ctypes.c_void_p, _u64, _u64)  # OaProgress
+REPORT = ctypes.CFUNCTYPE(_i32, ctypes.c_void_p, ctypes.c_char_p)  # OaReport
 _number_out = ctypes.POINTER(ctypes.c_uint64)
 
 # name: (result, arguments). A test compares these with the header.
@@ -50,13 +51,14 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "oa_requests": (_i32, (_u64, _u64, _i64, _text_out, _error)),
     "oa_maintain": (_i32, (ctypes.c_char_p, _u64, _text_out, _error)),
     "oa_convert": (_i32, (ctypes.c_char_p, _u64, PROGRESS, _address, _text_out, _error)),
+    "oa_send": (_i32, (ctypes.c_char_p, _u64, REPORT, _address, _text_out, _error)),
     "oa_log_next": (_i32, (_u64, _i64, _text_out, _error)),
     "oa_schema": (_i32, (_u64, _i32, _text_out, _number_out, _error)),
 }
 
 _lock = threading.Lock()  # guards the two below
 _library: ctypes.CDLL | None = None
-_owner = 0  # the process whose Go runtime it is
+_owner = 0  # the process whose Go runtime it is; 0: not loaded
 
 
 def library_path() -> Path:
@@ -71,20 +73,25 @@ def load() -> ctypes.CDLL:
     if _library is not None and _owner == os.getpid():
         return _library
     with _lock:
-        if _library is None:
-            _library, _owner = _open(library_path()), os.getpid()
-        elif _owner != os.getpid():
+        if belongs_to_parent():
             raise ForkedError(
                 f"process {_owner} loaded the native library before it forked this one ({os.getpid()}): "
                 "Go's runtime does not survive a fork. Open the library only in the child, or start the "
                 "child with multiprocessing's 'spawn' or 'forkserver'"
             )
+        if _library is None:
+            _owner = os.getpid()  # before it loads: another thread may fork meanwhile, with half a runtime
+            try:
+                _library = _open(library_path())
+            except BaseException:
+                _owner = 0
+                raise
         return _library
 
 
 def belongs_to_parent() -> bool:
     """True in a forked child whose parent had loaded the library, so that load() is refused here for good."""
-    return _library is not None and _owner != os.getpid()
+    return _owner not in (0, os.getpid())
 
 
 def _open(path: Path) -> ctypes.CDLL:

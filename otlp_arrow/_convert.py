@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ._handle import SLICE
 from ._handle import convert as _convert
+from ._work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -73,7 +72,8 @@ def convert(
         "force": force,
         "max_message_bytes": max_message_bytes or 0,
     }
-    done = _Work(json.dumps(request).encode(), progress).run()
+    body = json.dumps(request).encode()
+    done = Work(lambda tell: _convert(body, tell), progress).run()
     return Converted(
         source_format=str(done["from"]),
         format=str(done["to"]),
@@ -89,42 +89,3 @@ def convert(
 def _counts(lost: object) -> dict[str, int]:
     assert isinstance(lost, dict)
     return {str(name): int(number) for name, number in lost.items()}
-
-
-class _Work:
-    """A conversion on a thread, so that the caller's can be interrupted."""
-
-    def __init__(self, request: bytes, progress: Callable[[int, int], object] | None) -> None:
-        self._request, self._progress = request, progress
-        self._stopped = threading.Event()
-        self._result: dict[str, object] | None = None
-        self._error: BaseException | None = None
-
-    def run(self) -> dict[str, object]:
-        thread = threading.Thread(target=self._convert, name="otlp-arrow-convert", daemon=True)
-        thread.start()
-        try:
-            while thread.is_alive():
-                thread.join(SLICE)
-        except BaseException:
-            self._stopped.set()
-            thread.join()
-            raise
-        if self._error is not None:
-            raise self._error
-        assert self._result is not None
-        return self._result
-
-    def _convert(self) -> None:
-        try:
-            self._result = _convert(self._request, self._tell)
-        except BaseException as error:
-            self._error = self._error or error
-
-    def _tell(self, done: int, total: int) -> bool:
-        if self._progress is not None and self._error is None:
-            try:
-                self._progress(done, total)
-            except BaseException as error:
-                self._error = error
-        return self._error is None and not self._stopped.is_set()

@@ -163,9 +163,14 @@ class _Unkept:
 
 
 _unkept = _Unkept()
-_memos: dict[type, Memo[tuple[str, Any]]] = {  # one for each type, as True == 1
-    kind: Memo(lambda item: _key_value(*item)) for kind in (str, int, bool)
-}
+
+
+def _memo(encode: Callable[[Any], bytes]) -> Memo[tuple[str, Any]]:
+    return Memo(lambda item: sized(_keys[str(item[0])] + sized(encode(item[1]))))
+
+
+# One for each type, as True == 1.
+_memos = {kind: _memo(encode) for kind, encode in _BY_TYPE.items() if kind in (str, int, bool)}
 
 
 def attributes(tag: bytes, values: Attributes | None) -> bytes:

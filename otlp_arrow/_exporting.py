@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from .library import OtlpLibrary
 
 SETTINGS = ("durability", "files", "forwarding", "limits", "log", "queue", "retention", "write_interval_secs")
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between tries
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.4  # seconds between tries
 QUIET_SECS = 30.0  # between two log records about the same failure
 
 
@@ -59,6 +58,8 @@ def _sources(output_dir: StrPath | None, config_file: StrPath | None, settings: 
 class Sender:
     """Sends the items of one signal to an outlet: the inner part of an exporter. Any thread may call.
 
+    It has no lock: one that a thread holds while another forks would stay locked in the child for ever.
+
     timeout: seconds for which a request is tried again that is welcome later (OverloadedError).
     """
 
@@ -72,12 +73,12 @@ class Sender:
     ) -> None:
         self._signal, self._encode, self._outlet, self._timeout = signal, encode, outlet, timeout
         self._clock = clock
-        self._down = threading.Event()
+        self._down = False
         self._faults = Faults(signal, clock)
 
     @property
     def state(self) -> str:
-        return "shut down" if self._down.is_set() else self._outlet.state
+        return "shut down" if self._down else self._outlet.state
 
     def send(self, items: Any) -> bool:
         """True when items, which encode takes, are acknowledged; else it has logged why. Raises no error.
@@ -85,7 +86,7 @@ class Sender:
         A sequence of several that is refused is sent in halves, so that what is wrong with one of them, or
         too large for one request, does not cost the others.
         """
-        if self._down.is_set():
+        if self._down:
             self._faults.report("the exporter was shut down")
             return False
         return self._send(items, self._clock() + self._timeout)
@@ -113,8 +114,9 @@ class Sender:
                 return self._outlet.export(self._signal, body)
             except OverloadedError:
                 left = deadline - self._clock()
-                if left <= 0 or self._down.wait(min(pause, left)):
+                if left <= 0 or self._down:
                     raise
+                time.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def flush(self, timeout_millis: float) -> bool:
@@ -128,9 +130,9 @@ class Sender:
 
     def shut_down(self, timeout_millis: float) -> None:
         """Ends a send that tries again. The last one of an outlet closes it. Again is fine."""
-        if self._down.is_set():
+        if self._down:
             return
-        self._down.set()
+        self._down = True
         try:
             _outlet.release(self._outlet, timeout_millis / 1000)
         except OtlpArrowError as error:
@@ -138,29 +140,29 @@ class Sender:
 
 
 class Faults:
-    """Logs failures: the first at once, more of them once in QUIET_SECS with their number, and their end."""
+    """Logs failures: the first at once, more of them once in QUIET_SECS with their number, and their end.
+
+    Without a lock, as Sender: threads that race may log twice.
+    """
 
     def __init__(self, signal: str, clock: Callable[[], float]) -> None:
         self._signal, self._clock = signal, clock
-        self._lock = threading.Lock()  # guards the two below
         self._quiet_until: float | None = None
         self._unreported = 0
 
     def report(self, reason: object) -> None:
         text = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)
-        with self._lock:
-            now = self._clock()
-            if self._quiet_until is not None and now < self._quiet_until:
-                self._unreported += 1
-                return
-            more, self._unreported = self._unreported, 0
-            self._quiet_until = now + QUIET_SECS
+        now, until = self._clock(), self._quiet_until
+        if until is not None and now < until:
+            self._unreported += 1
+            return
+        more, self._unreported = self._unreported, 0
+        self._quiet_until = now + QUIET_SECS
         count = f" ({more} more failures since the last one that was logged)" if more else ""
         _outlet.logger.error("exporting %s failed: %s%s", self._signal, text, count)
 
     def over(self) -> None:
         if self._quiet_until is None:
             return
-        with self._lock:
-            more, self._unreported, self._quiet_until = self._unreported, 0, None
+        more, self._unreported, self._quiet_until = self._unreported, 0, None
         _outlet.logger.warning("exporting %s works again, after %d more failures", self._signal, more)

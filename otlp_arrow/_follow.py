@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from ._files import age, find, told
+from ._files import Part, age, find, told
 from ._ipc import CutStreamError, OddStreamError, Stream, group_at, message_at
 from ._scan import decode, rest, runs
 from ._select import Selection
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from ._files import Part, StrPath
+    from ._files import StrPath
     from ._select import When
 
 INTERVAL = 0.2  # seconds
@@ -151,6 +151,11 @@ class Follow:
             left = min(left, self._last + self._timeout - time.monotonic())
         return 0.0 if self._closing.is_set() else max(0.0, left)
 
+    def passed(self) -> list[Part]:
+        """What was there already when it began, and is not given, as parts of files, oldest first."""
+        with self._lock:
+            return self._files.passed
+
     def __next__(self) -> pa.RecordBatch:
         while True:
             self._step()
@@ -218,11 +223,15 @@ class _Files:
         self._open: dict[Path, _Growing] = {}
         self._done: set[Path] = set()
         self.ended = False  # the library was closed, and all of it was read
+        self.passed: list[Part] = []
 
     def skip(self) -> None:
         """Passes over what is there now."""
         for _ in self._rounds(lambda file: file.skip()):
             pass
+        growing = [Part(path, file.place) for path, file in self._open.items()]
+        parts = [*growing, *map(Part, self._done)]
+        self.passed = sorted(parts, key=lambda part: age(part.path))
 
     def grown(self) -> Iterator[pa.Table]:
         """The wanted rows that came since the last time."""
@@ -282,6 +291,11 @@ class _Growing:
         self._file = path.open("rb", buffering=0)  # a buffer would keep zeros that are written over
         self._place = 0
         self._fresh = True  # its schema was not read yet
+
+    @property
+    def place(self) -> int:
+        """In bytes; what stands before it was given, or passed over."""
+        return self._place
 
     def close(self) -> None:
         self._file.close()

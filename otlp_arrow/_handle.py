@@ -107,6 +107,22 @@ def convert(request: bytes, progress: Callable[[int, int], bool]) -> dict[str, A
         call.release()
 
 
+def send(request: bytes, progress: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What was sent, see oa_send; progress(how far it is) returns whether to go on."""
+
+    def report(_: object, told: bytes) -> int:
+        return 0 if progress(json.loads(told)) else 1
+
+    call, callback = NativeCall(), _abi.REPORT(report)
+    try:
+        call.check("oa_send", request, len(request), callback, None, ctypes.byref(call.out))
+        result = call.json()
+        assert isinstance(result, dict)
+        return result
+    finally:
+        call.release()
+
+
 def empty_stream(signal: str, handle: int = 0) -> bytes:
     """An Arrow IPC stream without batches that has the signal's schema; 0 is no node, so nothing promoted."""
     call, number = NativeCall(), _abi.SIGNALS[signal]

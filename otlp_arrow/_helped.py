@@ -125,17 +125,31 @@ def _error(payload: bytearray) -> OtlpArrowError:
     return kind(message)
 
 
+# Our directory comes last, since others beside us may be called as a module of the standard library is.
+_CODE = "import sys; sys.path.append(sys.argv[2]); from otlp_arrow._helper import main; main()"
+
+
 def _start(standard_input: socket.socket) -> subprocess.Popen[bytes]:
     """Without site: no sitecustomize, which may instrument each new Python. In a session of its own, so that
     Ctrl-C in a terminal is the child's alone."""
     _leaving[:] = [process for process in _leaving if process.poll() is None]
+    where = str(Path(__file__).parents[1])
     return subprocess.Popen(
-        [_python(), "-S", "-P", "-m", "otlp_arrow._helper", str(os.getpid())],
+        [_python(), "-S", "-P", "-c", _CODE, str(os.getpid()), where],
         stdin=standard_input.fileno(),
         stdout=subprocess.DEVNULL,
+        stderr=_standard_error(),
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
+
+
+def _standard_error() -> int | None:
+    """Ours; where a daemon has closed it, none, lest a file gets its number and what is written to it."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return subprocess.DEVNULL
+    return None
 
 
 def _python() -> str:

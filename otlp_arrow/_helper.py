@@ -1,9 +1,8 @@
 """The helper process of a forked child whose parent had loaded the library: Go does not survive a fork.
 
-    python -m otlp_arrow._helper PID
-
-PID is the child, and standard input one end of a socket pair with it. It sends frames and waits for the
-answer to each; the answer to a request means what the return of OtlpLibrary.export_* means::
+_helped starts it with the child's process id as first argument; standard input is one end of a socket pair
+with the child. That sends frames and waits for the answer to each; the answer to a request means what the
+return of OtlpLibrary.export_* means::
 
     frame    = kind (a byte), length of the payload (uint64, little endian), payload
     open     = "O", the configuration's sources         first, once
@@ -125,7 +124,3 @@ def main() -> None:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     with socket.socket(fileno=0) as end:
         Server(end, int(sys.argv[1])).run()
-
-
-if __name__ == "__main__":
-    main()

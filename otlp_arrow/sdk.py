@@ -142,16 +142,27 @@ class ArrowMetricExporter(_Exporter, MetricExporter):
     def __init__(
         self,
         *,
+        output_dir: StrPath | None = None,
+        library: OtlpLibrary | None = None,
+        timeout: float = 10.0,
+        config_file: StrPath | None = None,
         preferred_temporality: Mapping[type, AggregationTemporality] | None = None,
         preferred_aggregation: Mapping[type, Aggregation] | None = None,
-        **options: Any,
+        **settings: object,
     ) -> None:
         MetricExporter.__init__(
             self,
             preferred_temporality={**_temporality(), **(preferred_temporality or {})},
             preferred_aggregation={Histogram: _histogram(), **(preferred_aggregation or {})},
         )
-        _Exporter.__init__(self, **options)
+        _Exporter.__init__(
+            self,
+            output_dir=output_dir,
+            library=library,
+            timeout=timeout,
+            config_file=config_file,
+            **settings,
+        )
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any

@@ -1,5 +1,6 @@
 import ctypes
 import json
+import os
 import re
 
 import pytest
@@ -19,6 +20,7 @@ TYPES = {
     "uint8_t **": ctypes.POINTER(ctypes.c_void_p),
     "uint64_t *": ctypes.POINTER(ctypes.c_uint64),
     "OaProgress": _abi.PROGRESS,
+    "OaReport": _abi.REPORT,
     "OaError *": ctypes.POINTER(_abi.OaError),
 }
 
@@ -82,6 +84,16 @@ class TestLoading:
             _abi.load()
 
 
+@pytest.mark.usefixtures("unloaded")
+def test_a_child_knows_of_a_runtime_that_its_parent_had_half_loaded(monkeypatch, tmp_path):
+    monkeypatch.setattr(_abi, "_open", lambda path: monkeypatch.setattr(_abi.os, "getpid", lambda: 1))
+    parent = os.getpid()
+    _abi.load()  # while it loads, this process becomes a child of its own
+    monkeypatch.setattr(_abi, "_library", None)  # as the child has it
+    with pytest.raises(ForkedError, match=f"process {parent} loaded"):
+        _abi.load()
+
+
 def test_a_child_cannot_use_its_parents_runtime(monkeypatch):
     monkeypatch.setattr(_abi, "_library", object())
     monkeypatch.setattr(_abi, "_owner", 1)
@@ -140,6 +152,8 @@ HUGE = 2**64 - 1
         ("oa_log_next", (HANDLE, 0, None), "json is NULL"),
         ("oa_maintain", (b"{}", 2, None), "json is NULL"),
         ("oa_convert", (b"{}", 2, _abi.PROGRESS(), None, None), "json is NULL"),
+        ("oa_send", (b"{}", 2, _abi.REPORT(), None, None), "json is NULL"),
+        ("oa_send", (None, 2, _abi.REPORT(), None, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_convert", (None, 2, _abi.PROGRESS(), None, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_maintain", (None, 2, ctypes.byref(TEXT)), "request is NULL"),
         ("oa_schema", (0, 0, None, ctypes.byref(NUMBER)), "ipc is NULL"),

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from otlp_arrow import cli, read_traces
+from otlp_arrow.cli import logs, serve
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +143,7 @@ def test_serve_tells_that_it_is_ready_and_drains(core, capsys, tmp_path):
 def test_a_second_signal_forces_the_end(monkeypatch):
     codes = []
     monkeypatch.setattr(os, "_exit", codes.append)
-    stop = cli._stop_on_signal()
+    stop = serve._stop_on_signal()
     os.kill(os.getpid(), signal.SIGINT)
     assert stop.wait(1)
     assert codes == []
@@ -162,7 +163,7 @@ def test_log_lines(style):
             "fields": {"dir": "/x"},
         }
     )
-    line = cli._Format(style).format(record)
+    line = logs.Format(style).format(record)
     if style == "text":
         assert line == "2026-01-02T03:04:05.500Z WARN  full dir=/x"
     else:

@@ -1,5 +1,5 @@
-import io
 import json
+import threading
 
 import duckdb
 import pyarrow as pa
@@ -88,13 +88,13 @@ def test_interrupting_stops_the_work(source, tmp_path, core, monkeypatch):
         answers.append("stopped")
         raise otlp_arrow.DeadlineError("cancelled")
 
-    def interrupt(thread, timeout=None, join=_convert.threading.Thread.join):
+    def interrupt(event, timeout=None, wait=threading.Event.wait):
         if timeout is not None:
             raise KeyboardInterrupt
-        join(thread)
+        return wait(event)
 
     monkeypatch.setattr(_convert, "_convert", endless)
-    monkeypatch.setattr(_convert.threading.Thread, "join", interrupt)
+    monkeypatch.setattr(threading.Event, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         convert(source, tmp_path / "b.json")
     assert answers == ["stopped"]
@@ -127,22 +127,3 @@ def test_otap_and_what_it_cannot_carry(source, tmp_path, capsys):
     assert convert(tmp_path / "b.json", tmp_path / "b.otap").lost == {"duplicate_keys": 1}
     assert cli.main(["convert", str(tmp_path / "b.json"), str(tmp_path / "b.otap"), "--force"]) == 0
     assert capsys.readouterr().err == "otap cannot carry all of it; left out: duplicate_keys 1\n"
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_the_bar_is_for_terminals_and_long_work(monkeypatch):
-    terminal, pipe = Terminal(), io.StringIO()
-    for out in (terminal, pipe):
-        with cli._bar(out) as show:
-            show(1, 2)
-    assert terminal.getvalue() == ""
-    monkeypatch.setattr(cli, "PATIENCE", 0)
-    for out in (terminal, pipe):
-        with cli._bar(out) as show:
-            show(10**6, 4 * 10**6)
-    assert terminal.getvalue() == f"\r[{'#' * 7}{'.' * 23}]  25 % of 4 MB\r\x1b[K"
-    assert pipe.getvalue() == ""

@@ -42,16 +42,9 @@ def docstrings(repository, monkeypatch):
         ("Takes\na: text", "Takes\n\n- `a`: text"),
         ("Use it::\n\n    x: int = 1\n\nDone.", "Use it\n\n    x: int = 1\n\nDone."),
         ("::\n\n    with a: pass", "\n\n    with a: pass"),
-        ("See docs/otap.md.", "See [otap](otap.html)."),
+        ("See docs/otap.md.", "See [otap](otap.md)."),
         ("With colons: not a list.", "With colons: not a list."),
     ],
 )
 def test_docstrings_become_markdown(docstrings, docstring, markdown):
     assert docstrings.markdown(docstring) == markdown
-
-
-def test_pages_that_docstrings_name_are_there(docstrings, caplog):
-    docstrings.markdown("See docs/otap.md.")
-    assert not caplog.records
-    docstrings.markdown("See docs/nothing.md.")
-    assert "a docstring names docs/nothing.md" in caplog.text

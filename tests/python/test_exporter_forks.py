@@ -99,26 +99,31 @@ def test_what_a_helper_acknowledged_is_in_files_when_its_child_was_killed(tmp_pa
 
 
 GRANDCHILD = """
+how, opened = arguments
 begin()
-spans("parent")
+if opened == "opened":
+    spans("parent")
 if not (child := os.fork()):
     spans("child")
     if not (grandchild := os.fork()):
         spans("grandchild")
         tell()
-        end(arguments[0])
+        end(how)
     spans("child again")
     assert wait(grandchild) == 0
     tell()
-    end(arguments[0])
+    end(how)
 assert wait(child) == 0
+if opened == "not opened":
+    spans("parent")
 tell()
 """
 
 
 @pytest.mark.parametrize("how", ["exit", "shutdown", "nothing"])
-def test_grandchildren_have_helpers_of_their_own(tmp_path: Path, how: str) -> None:
-    assert run(GRANDCHILD, tmp_path, how) == ["in", "in", "open"]
+@pytest.mark.parametrize(("opened", "child"), [("opened", "in"), ("not opened", "open")])
+def test_grandchildren_have_helpers_of_their_own(tmp_path: Path, how: str, opened: str, child: str) -> None:
+    assert run(GRANDCHILD, tmp_path, how, opened) == ["in", child, "open"]
     wanted = ["child", "child again", "grandchild", "parent"]
     assert names(tmp_path) == [f"{who} {number}" for who in wanted for number in range(3)]
 
@@ -226,3 +231,38 @@ assert wait(child) == 0
     assert flushed == "True"
     assert error.startswith("exporting traces failed: ConfigError: configuration: write_interval_secs: 0")
     assert "child 0" in names(tmp_path)
+
+
+def test_forks_while_other_threads_export(tmp_path: Path) -> None:
+    code = """
+import threading
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+def export(name):
+    assert exporter.export([ReadableSpan(name)]) is SpanExportResult.SUCCESS
+
+def keep_exporting():
+    while not stopped.is_set():
+        export("thread")
+        counts.append(1)
+
+begin()
+stopped, counts = threading.Event(), []
+threads = [threading.Thread(target=keep_exporting) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for number in range(6):  # the first ones while the library loads
+    if not (child := os.fork()):
+        export("child")
+        end(["nothing", "shutdown", "kill"][number % 3])
+    assert wait(child) in (0, -9)
+stopped.set()
+for thread in threads:
+    thread.join()
+provider.shutdown()
+print(len(counts))
+"""
+    (told,) = run(code, tmp_path)
+    found = names(tmp_path)
+    assert (found.count("child"), found.count("thread")) == (6, int(told))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
+import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -232,3 +234,13 @@ def test_an_answer_that_nobody_takes(serve: Any, tmp_path: Path) -> None:
     assert not thread.is_alive()
     with OtlpLibrary(output_dir=tmp_path) as library:
         assert library.traces().num_rows == 0
+
+
+def test_a_daemon_without_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _helped._standard_error() is None
+
+    def closed(_: int) -> None:
+        raise OSError
+
+    monkeypatch.setattr(_helped, "os", types.SimpleNamespace(fstat=closed))
+    assert _helped._standard_error() == subprocess.DEVNULL

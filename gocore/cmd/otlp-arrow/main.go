@@ -30,8 +30,15 @@ const usage = `usage: otlp-arrow serve [flags]        receive until SIGTERM or S
                   [--compression lz4|zstd|none] [--promote NAME,...] [--max-message-bytes N]
                                        formats: otlp_json, otlp_proto, otlp_proto_varint,
                                        otlp_proto_message, arrow, parquet
+       otlp-arrow send FILE|DIR...|--generate SIGNAL --endpoint URL [--protocol PROTOCOL]
+                  [--items N] [--duration TIME] [--rate N] [--connections N] [--from FORMAT]
+                  [--signal SIGNAL] [--compression none|gzip|zstd] [--timeout TIME] [--retry-for TIME]
+                  [--header NAME=VALUE]... [--api-key KEY | --bearer-token TOKEN] [--insecure]
+                  [--ca-file PEM] [--cert-file PEM --key-file PEM] [--server-name NAME]
+                                       to a receiver; a secret may be env:NAME or file:PATH
+                                       protocols: otlp_grpc, otlp_http, otlp_http_json, otap
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 send was interrupted.`
 
 // errUsage ends the program with code 2.
 var errUsage = errors.New("usage")
@@ -43,6 +50,9 @@ func main() {
 	}
 	if errors.Is(err, errRemain) { // the report says so
 		os.Exit(1)
+	}
+	if errors.Is(err, errInterrupted) { // likewise
+		os.Exit(130)
 	}
 	fmt.Fprintln(os.Stderr, "otlp-arrow:", err)
 	if errors.Is(err, errUsage) || otlparrow.Code(err) == configCode {
@@ -77,6 +87,8 @@ func command(name string, args []string, out, log io.Writer) error {
 		return maintain(name, args, out, log)
 	case "convert":
 		return convert(args, out, log)
+	case "send":
+		return send(args, out, log)
 	case "help", "-h", "--help":
 		return flag.ErrHelp
 	}

@@ -30,7 +30,7 @@ func TestServe(t *testing.T) {
 					"--health=127.0.0.1:0", "--metrics=127.0.0.1:0", "--ready-file", file, "--log-format", "json"}, &out, &log)
 			}()
 			line := await(t, file, done)
-			send(t, line.Endpoints["otlp_http"])
+			post(t, line.Endpoints["otlp_http"])
 			expectPage(t, line.Endpoints["health"]+"/readyz", "ok\n")
 			expectPage(t, line.Endpoints["metrics"]+"/metrics", `otlp_arrow_receiver_accepted_items_total{signal="logs",transport="http"} 100`)
 			if err := syscall.Kill(os.Getpid(), stop); err != nil {
@@ -76,7 +76,7 @@ func await(t *testing.T, file string, done <-chan error) (line readyLine) {
 	return line
 }
 
-func send(t *testing.T, address string) {
+func post(t *testing.T, address string) {
 	t.Helper()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()

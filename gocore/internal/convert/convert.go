@@ -174,14 +174,22 @@ type conversion struct {
 	told     time.Time
 }
 
+// doing is what faults say was being done.
+func (c *conversion) doing() string {
+	if c.out == nil {
+		return "read"
+	}
+	return "convert"
+}
+
 func (c *conversion) run(ctx context.Context) error {
-	if err := c.choose(); err != nil {
+	if err := c.chooseSink(); err != nil {
 		return err
 	}
+	source, err := c.chooseSource()
 	c.result.From, c.result.To = c.From, c.To
-	source, err := c.from.read(c)
 	if err != nil {
-		return c.at(c.src, "", err)
+		return err
 	}
 	defer source.close()
 	for {
@@ -260,7 +268,7 @@ func (c *conversion) at(file, place string, err error) error {
 	if c.in.fail != nil { // and not what a decoder made of it
 		kind, err = fault.IO, c.in.fail
 	}
-	return &fault.Error{Kind: kind, Op: "convert " + file, Field: place, Err: err}
+	return &fault.Error{Kind: kind, Op: c.doing() + " " + file, Field: place, Err: err}
 }
 
 // interval is how often progress is told.

@@ -12,8 +12,8 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
-// choose settles the formats and, for protobuf, the signal.
-func (c *conversion) choose() error {
+// chooseSink settles the format that is written.
+func (c *conversion) chooseSink() error {
 	if c.To == "" {
 		c.To = bySuffix(c.dst)
 	}
@@ -21,24 +21,27 @@ func (c *conversion) choose() error {
 		return c.at(c.dst, "", fault.New(fault.Config, "", "the name does not tell the format to write: choose one"))
 	}
 	c.to = formats()[c.To]
-	if err := c.out.deflate(c.dst, c.to.table); err != nil {
-		return c.at(c.dst, "", err)
-	}
+	return c.at(c.dst, "", c.out.deflate(c.dst, c.to.table))
+}
+
+// chooseSource settles the format that is read, and opens it.
+func (c *conversion) chooseSource() (source, error) {
 	if err := c.in.inflate(); err != nil {
-		return c.at(c.src, "", err)
+		return nil, c.at(c.src, "", err)
 	}
 	if c.From == "" {
 		head, err := c.in.stream.Peek(peekSize)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return c.at(c.src, "", inputFault(err))
+			return nil, c.at(c.src, "", inputFault(err))
 		}
 		c.From = byContent(head, c.src)
 	}
 	if c.From == "" {
-		return c.at(c.src, "", fault.New(fault.Config, "", "neither name nor content tell the format: choose one"))
+		return nil, c.at(c.src, "", fault.New(fault.Config, "", "neither name nor content tell the format: choose one"))
 	}
 	c.from = formats()[c.From]
-	return nil
+	source, err := c.from.read(c)
+	return source, c.at(c.src, "", err)
 }
 
 // plainName is a name without what tells its compression.

@@ -154,7 +154,7 @@ func (p *pipe) lessAtATime(bytes int) {
 
 // persist sends a request until it is settled. The position is that of the newest data in it.
 func (p *pipe) persist(ctx context.Context, f feed, body mem.BufferSlice, n journal.Tally, position uint64) (fate, error) {
-	next, began := p.of.backoff(), p.of.now()
+	next, began := p.of.RetryOnFailure.backoff(), p.of.now()
 	for {
 		if why, given := p.exceeds(f, position, p.counts.held()); given {
 			p.giveUp(why, n, p.of.trouble())

@@ -33,11 +33,30 @@ type destination struct {
 
 func newDestination(c Config, key string, o *Options, queueBytes int64) (*destination, error) {
 	log := o.Log.With("destination", c.Name)
+	sender, err := c.sender(key, log, o.Now)
+	if err != nil {
+		return nil, err
+	}
+	d := &destination{Config: c, log: log, now: o.Now, sender: sender, queue: c.SendingQueue.MaxBytes}
+	if d.queue == 0 {
+		d.queue = queueBytes / 2
+	}
+	d.marks.gap = max(tick/2, time.Duration(c.SendingQueue.MaxAge)/1000)
+	d.breaker = newBreaker(c.CircuitBreaker, o.Now, log)
+	signals, err := c.signals()
+	for _, s := range signals {
+		d.pipes = append(d.pipes, newPipe(d, s))
+	}
+	return d, err
+}
+
+// sender speaks the protocol of the settings, which stand under key; it does not connect yet.
+func (c Config) sender(key string, log *slog.Logger, now func() time.Time) (sender, error) {
 	to, err := c.target()
 	if err != nil {
 		return nil, err
 	}
-	env := secure.Env{Now: o.Now, Log: log}
+	env := secure.Env{Now: now, Log: log}
 	tls, err := c.TLS.Client(key+".tls", env)
 	if err != nil {
 		return nil, err
@@ -46,33 +65,17 @@ func newDestination(c Config, key string, o *Options, queueBytes int64) (*destin
 	if err != nil {
 		return nil, err
 	}
-	d := &destination{Config: c, log: log, now: o.Now, queue: c.SendingQueue.MaxBytes}
-	if d.queue == 0 {
-		d.queue = queueBytes / 2
-	}
-	d.marks.gap = max(tick/2, time.Duration(c.SendingQueue.MaxAge)/1000)
-	d.breaker = newBreaker(c.CircuitBreaker, o.Now, log)
 	switch c.Protocol {
 	case OTLPGRPC:
-		d.sender, err = newGRPC(c, to, tls, shown)
+		return newGRPC(c, to, tls, shown)
 	case OTAP:
-		d.sender, err = newOTAP(c, to, tls, shown, log, o.Now)
-	default:
-		d.sender = newHTTP(c, to, tls, shown, o.Now)
+		return newOTAP(c, to, tls, shown, log, now)
 	}
-	if err != nil {
-		return nil, err
-	}
-	signals, err := c.signals()
-	for _, s := range signals {
-		d.pipes = append(d.pipes, newPipe(d, s))
-	}
-	return d, err
+	return newHTTP(c, to, tls, shown, now), nil
 }
 
 // backoff is how long to wait before each next try, while the destination does not say.
-func (d *destination) backoff() *backoff.ExponentialBackOff {
-	r := d.RetryOnFailure
+func (r Retry) backoff() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{
 		InitialInterval: time.Duration(r.InitialInterval), RandomizationFactor: r.RandomizationFactor,
 		Multiplier: r.Multiplier, MaxInterval: max(time.Duration(r.MaxInterval), time.Duration(r.InitialInterval)),

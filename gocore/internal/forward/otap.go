@@ -94,7 +94,7 @@ func (s *otapSender) open(lane *otapLane, m *message) verdict {
 		return verdict{outcome: later, code: codes.Internal.String(), err: err}
 	}
 	service, method := m.signal.OTAPService()
-	stream, err := openStream(s.connection(), "/"+service+"/"+method, s.headers)
+	stream, err := openStream(m.ctx, s.connection(), "/"+service+"/"+method, s.headers)
 	if err != nil {
 		return ofGRPC(err)
 	}

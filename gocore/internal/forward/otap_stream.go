@@ -22,8 +22,10 @@ type otapStream struct {
 	cancel context.CancelFunc
 }
 
-func openStream(conn *grpc.ClientConn, method string, h headers) (*otapStream, error) {
+// openStream gives up with asked, which the stream outlives.
+func openStream(asked context.Context, conn *grpc.ClientConn, method string, h headers) (*otapStream, error) {
 	ctx, cancel := context.WithCancel(h.outgoing(context.Background()))
+	defer context.AfterFunc(asked, cancel)()
 	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
 	if err != nil {
 		cancel()

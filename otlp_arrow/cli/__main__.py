@@ -1,0 +1,7 @@
+"""python -m otlp_arrow.cli"""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,148 @@
+"""What otlp-arrow tail does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import stat
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from .._follow import Follow, follow
+from .._scan import scan
+from .._select import Selection
+from ..errors import ConfigError
+from . import colour
+from .convert import SIGNALS
+from .lines import COLUMNS, line
+from .query import DIRECTORY, is_signal
+from .rows import rows
+from .tail import SEVERITIES
+from .where import Condition, meet
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+
+def run(options: argparse.Namespace) -> int:
+    """The exit code."""
+    tail = Tail(options)
+    with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+        tail.run()
+    return 0
+
+
+class Tail:
+    """What to print, and how."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self.signal, self.source = _split(options)
+        self._conditions = _conditions(options, self.signal)
+        self._grep = options.grep.casefold() if options.grep else None
+        self._colours = options.format == "text" and colour.wanted(sys.stdout, options.color)
+
+    def run(self) -> None:
+        columns = self._columns()
+        with follow(
+            self.signal,
+            self.source,
+            since=self._options.since,
+            service=self._options.service,
+            columns=columns,
+            existing=False,
+        ) as follower:
+            self._print(self._last(follower, columns))
+            if self._options.no_follow:
+                return
+            _end_with_pipe(follower)
+            for batch in follower:
+                self._print(self._lines(pa.Table.from_batches([batch])))
+
+    def _columns(self) -> list[str] | None:
+        if self._options.format == "json":
+            return None
+        return list(dict.fromkeys([*COLUMNS[self.signal], *(c.column for c in self._conditions)]))
+
+    def _last(self, follower: Follow, columns: list[str] | None) -> list[str]:
+        """The last lines of what was there at the beginning, of the newest files first, as far as needed."""
+        wanted = self._options.lines if self._options.since is None else sys.maxsize
+        selection = Selection.of(
+            self.signal, self._options.since, None, self._options.service, columns, False
+        )
+        found: list[str] = []
+        for part in reversed(follower.passed()):
+            if len(found) >= wanted:
+                break
+            of_part = [text for table in scan([part], selection) for text in self._lines(table)]
+            found = of_part + found
+        return found[max(0, len(found) - wanted) :]
+
+    def _lines(self, table: pa.Table) -> Iterator[str]:
+        """The lines of the rows that are wanted."""
+        met = meet(table, self._conditions)
+        for row in rows(met):
+            text = line(self.signal, row, colours=False)
+            if self._grep is not None and self._grep not in text.casefold():
+                continue
+            yield self._shown(row, text)
+
+    def _shown(self, row: dict[str, Any], text: str) -> str:
+        if self._options.format == "json":
+            return json.dumps(row, ensure_ascii=False)
+        return line(self.signal, row, colours=True) if self._colours else text
+
+    def _print(self, lines: Iterator[str] | list[str]) -> None:
+        for each in lines:
+            print(each)
+        sys.stdout.flush()
+
+
+def _split(options: argparse.Namespace) -> tuple[str, str]:
+    """The signal and the directory, either of which may be left out. Raises ConfigError."""
+    if options.what is None or is_signal(options.what):
+        return options.what or "logs", options.dir or DIRECTORY
+    if options.dir is not None:
+        raise ConfigError(f"{options.what!r} is none of {', '.join(SIGNALS)}")
+    return "logs", options.what
+
+
+def _conditions(options: argparse.Namespace, signal: str) -> list[Condition]:
+    conditions = [Condition.parse(text) for text in options.where]
+    severity = options.severity
+    if severity is not None and signal != "logs":
+        raise ConfigError("--severity is for logs")
+    if options.errors:
+        if signal == "metrics":
+            raise ConfigError("--errors is for traces and logs")
+        if signal == "traces":
+            conditions.append(Condition("status_code", None, "=", "ERROR"))
+        severity = max(severity or "error", "error", key=SEVERITIES.__getitem__) if signal == "logs" else None
+    if severity is not None:
+        conditions.append(Condition("severity_number", None, ">=", str(SEVERITIES[severity])))
+    return conditions
+
+
+def _end_with_pipe(follower: Follow) -> None:
+    """Ends the following when nobody reads the pipe any more, also while there is nothing to print."""
+    try:
+        descriptor = sys.stdout.fileno()
+        piped = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    except (OSError, ValueError):
+        return
+    if not piped or not hasattr(select, "poll"):
+        return
+    poll = select.poll()
+    poll.register(descriptor, 0)  # an error is told without being asked for
+
+    def wait() -> None:
+        poll.poll()
+        follower.close()
+
+    threading.Thread(target=wait, name="otlp-arrow-pipe", daemon=True).start()
