@@ -27,8 +27,12 @@ def _plain_field(field: pa.Field) -> pa.Field:
     return field.with_type(plain_type(field.type))
 
 
-def plain_schema(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([_plain_field(field) for field in schema], metadata=schema.metadata)
+def plain_schema(schema: pa.Schema, nested_only: bool = False) -> pa.Schema:
+    fields = [
+        field if nested_only and pa.types.is_dictionary(field.type) else _plain_field(field)
+        for field in schema
+    ]
+    return pa.schema(fields, metadata=schema.metadata)
 
 
 def plain(column: Any, kind: pa.DataType) -> Any:

@@ -3,6 +3,7 @@
 One value in a whole batch (a scope's name, an empty trace_state), and the keys of maps where each row has the
 same: that is a third of what a batch of real spans has. Comparing the dictionary's indices with themselves,
 moved by one period, finds it at the speed of memory, and copying takes a third of what gathering does.
+Batches with the same text share it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from ._plain import plain
 
 _LEAST = 1 << 10  # values
 _MOST = 1 << 6  # values in a period
+_KNOWN = 32  # periods that are remembered, each with a batch's text
 _UNIT = 1 << 9  # values that are put together one by one; the rest are copies of these
 
 
 class Repeats:
-    """Makes the columns of one table plain; equal texts share their memory."""
+    """Makes columns plain, those of a read, on several threads perhaps."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], Any] = {}
+        self._known: dict[tuple[object, ...], Any] = {}  # the longest text of each period
 
     def plain(self, column: Any, kind: pa.DataType) -> Any:
         """A chunked column in its plain type, as _plain.plain gives it."""
@@ -69,14 +71,21 @@ class Repeats:
         bytes_ = indices.buffers()[1]
         if not bytes_.slice(begin, moved).equals(bytes_.slice(begin + 4 * period, moved)):
             return None
-        words = values.dictionary.take(indices.slice(0, period))
-        key = (*words.to_pylist(), words.type, count)
-        if key not in self._known:
-            self._known[key] = _copies(words, count)
-        return self._known[key]
+        return self._copied(values.dictionary.take(indices.slice(0, period)), count)
+
+    def _copied(self, words: Any, count: int) -> Any:
+        """So many values, of words over and over."""
+        key = (*words.to_pylist(), words.type)
+        made = self._known.get(key)
+        if made is None or len(made) < count:
+            made = _copies(words, count)
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[key] = made
+        return made.slice(0, count)
 
 
 def _copies(words: Any, count: int) -> Any:
     """So many values, of words over and over."""
     unit = pa.concat_arrays([words] * (_UNIT // len(words)))
-    return pa.concat_arrays([unit] * -(-count // len(unit))).slice(0, count)
+    return pa.concat_arrays([unit] * -(-count // len(unit)))

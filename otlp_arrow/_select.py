@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from ._guarantee import Guarantee
     from ._ipc import Statistics
 
 When = datetime | int | None
@@ -43,6 +44,9 @@ class Selection:
     columns: tuple[str, ...] | None
     dictionaries: bool
     trace_id: bytes | None = None
+    nested_plain: bool = False  # also with dictionaries, those in lists and maps become plain
+    guarantee: Guarantee | None = None  # of a filter that is applied elsewhere
+    repeats: Repeats = field(default_factory=Repeats, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -95,6 +99,8 @@ class Selection:
 
     def may_want(self, statistics: Statistics) -> bool:
         """Whether there may be wanted rows in a group; what is not told of it may be anything."""
+        if self.guarantee is not None and not self.guarantee.allows(statistics):
+            return False
         told = statistics.services
         if self.services is not None and told is not None and told.isdisjoint(self.services):
             return False
@@ -113,7 +119,13 @@ class Selection:
         if self.columns is not None:
             fields = [schema.field(name) for name in self.columns if name in schema.names]
             schema = pa.schema(fields, metadata=schema.metadata)
-        return schema if self.dictionaries else plain_schema(schema)
+        return self.text(schema)
+
+    def text(self, schema: pa.Schema) -> pa.Schema:
+        """A schema with its text as it is wanted."""
+        if self.dictionaries and not self.nested_plain:
+            return schema
+        return plain_schema(schema, nested_only=self.dictionaries)
 
     def rows(self, table: pa.Table) -> Any:
         """A mask of the wanted rows; None: all of them."""
@@ -144,10 +156,12 @@ class Selection:
             table = table.filter(mask)  # drops where the mask is null
         if not table.num_rows:
             return pa.Table.from_batches([], schema=schema)
-        if self.dictionaries or not table.num_columns:
+        if table.schema.types == schema.types:
             return table
-        repeats = Repeats()
-        columns = [repeats.plain(c, field.type) for c, field in zip(table.columns, schema, strict=True)]
+        columns = [
+            column if column.type == wanted.type else self.repeats.plain(column, wanted.type)
+            for column, wanted in zip(table.columns, schema, strict=True)
+        ]
         return joined(pa.Table.from_arrays(columns, schema=schema))
 
     def finish(self, tables: list[pa.Table], columns_known: bool) -> pa.Table:

@@ -2,7 +2,8 @@
 
 DuckDB asks a pyarrow Dataset for a scanner of the columns that a query needs, with a filter of what it can
 translate of its WHERE, and does not filter again itself. So each signal is a Dataset whose scanner reads just
-that from the files. Text stays dictionary-encoded, which DuckDB reads faster than plain text.
+that from the files. Text stays dictionary-encoded, which DuckDB reads faster than plain text; but not within
+lists and maps: with such a column in the schema, DuckDB 2.0 pushes no filter at all.
 
 DuckDB has no date functions for nanoseconds in a time zone. So each column <time>_unix_nano has one of
 microseconds beside it, named <time>, which is made where a query asks for it.
@@ -11,6 +12,7 @@ microseconds beside it, named <time>, which is made where a query asks for it.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,6 +21,7 @@ import pyarrow.dataset as ds
 
 from . import _handle
 from ._files import find
+from ._guarantee import Guarantee
 from ._scan import scan
 from ._select import TIMES, Selection
 from .errors import ConfigError
@@ -90,7 +93,7 @@ class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
         self.signal = signal
         self.failed: BaseException | None = None
         self._parts = parts
-        everything = Selection.of(signal, None, None, None, None, True)
+        everything = replace(Selection.of(signal, None, None, None, None, True), nested_plain=True)
         self._stored = batches(parts, everything, lambda: empty).schema
         self._schema = with_times(self._stored.empty_table()).schema
 
@@ -109,7 +112,9 @@ class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
         """The rows, in batches. The first error is kept: of what passes DuckDB only the text is left."""
         try:
             needed = self._needed(wanted, filter)
-            selection = Selection.of(self.signal, None, None, None, needed, True)
+            guarantee = None if filter is None else Guarantee(self.signal, self._schema, filter)
+            whole = Selection.of(self.signal, None, None, None, needed, True)
+            selection = replace(whole, guarantee=guarantee, nested_plain=True)
             stored = pa.schema([self._stored.field(name) for name in needed])
             for table in scan(self._parts, selection):
                 full = with_times(conform(table, stored))

@@ -18,10 +18,9 @@ import pyarrow.ipc
 from . import _handle
 from ._files import Part, Source, StrPath, find, map_part, told
 from ._ipc import Stream
-from ._plain import plain_schema
 from ._scan import scan
-from ._select import TIMES, Selection, When
-from .errors import ConfigError, InvalidDataError
+from ._select import Selection, When
+from .errors import InvalidDataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -130,14 +129,13 @@ def read_batches(
 
 def empty_table(signal: str, *, dictionaries: bool = False) -> pa.Table:
     """A table without rows that has the columns of a signal ("traces", "logs" or "metrics")."""
-    if signal not in TIMES:
-        raise ConfigError(f"signal={signal!r}: want traces, logs or metrics")
-    return _empty(_handle.empty_stream(signal), dictionaries)
+    everything = Selection.of(signal, None, None, None, None, dictionaries)
+    return _empty(_handle.empty_stream(signal), everything)
 
 
-def _empty(stream: bytes, dictionaries: bool) -> pa.Table:
+def _empty(stream: bytes, selection: Selection) -> pa.Table:
     table = pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
-    return table if dictionaries else table.cast(plain_schema(table.schema))
+    return table.cast(selection.text(table.schema))
 
 
 def read_snapshot(
@@ -161,7 +159,7 @@ def _table(parts: list[Part], selection: Selection, empty: Callable[[], bytes]) 
     tables = list(scan(parts, selection))
     if tables:
         return selection.finish(tables, columns_known=True)
-    return selection.finish([_empty(empty(), selection.dictionaries)], False)
+    return selection.finish([_empty(empty(), selection)], False)
 
 
 def batches(parts: list[Part], selection: Selection, empty: Callable[[], bytes]) -> pa.RecordBatchReader:
@@ -169,7 +167,7 @@ def batches(parts: list[Part], selection: Selection, empty: Callable[[], bytes])
     schemas = [selection.schema(schema) for schema in _schemas(parts)]
     columns_known = bool(schemas)
     if not schemas:
-        schemas = [_empty(empty(), selection.dictionaries).schema]
+        schemas = [_empty(empty(), selection).schema]
     none = [schema.empty_table() for schema in schemas]
     schema = selection.finish(none, columns_known).schema
     return pa.RecordBatchReader.from_batches(schema, _conforming(parts, selection, schema))

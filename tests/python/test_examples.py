@@ -63,6 +63,19 @@ def test_flight(repository, tmp_path):
     assert "the second library has ['hello', 'world']" in out
 
 
+def test_reading(repository, tmp_path):
+    out = run(repository / "examples" / "reading.py", tmp_path, cwd=tmp_path)
+    assert "came live: ['POST /orders', 'POST /orders', 'POST /orders', 'charge', 'charge', 'charge']" in out
+    assert "2 spans, 1 service" in out
+    assert "└─ charge  [shop]" in out
+    assert "✗ ERROR: card refused" in out
+    assert "status: int64 [200, 200, 500]" in out
+    assert "failed: ['/orders']" in out
+    assert "{'name': 'charge', 'spans': 3, 'took_time': True}" in out
+    assert "pandas: Int64 32 hex digits" in out
+    assert "batch by batch: 6 spans" in out
+
+
 def test_python_of_the_readme(readme, tmp_path):
     (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
     assert "'name': 'POST /orders'" in run("-c", code, cwd=tmp_path)

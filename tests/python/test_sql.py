@@ -6,8 +6,9 @@ import sys
 import pyarrow as pa
 import pytest
 
-from otlp_arrow import ConfigError, InvalidDataError, OtlpLibrary, _sql, sql
+from otlp_arrow import ConfigError, InvalidDataError, OtlpLibrary, _scan, _sql, sql
 from otlp_arrow._files import find
+from otlp_arrow._ipc import group_at
 
 HOUR = 3_600_000_000_000
 
@@ -83,6 +84,44 @@ def test_only_what_a_query_needs_is_read(out, monkeypatch):
     rows("select count(*) from traces", source=out)
     assert read[0] == ("start_time_unix_nano", "name")
     assert len(read[1]) == 1
+
+
+def test_batches_without_rows_for_a_query_are_not_read(tmp_path, trace_request, monkeypatch):
+    decoded = []
+    really = _scan.decode
+
+    def decode(stream, ranges, selection):
+        for place, end in ranges:
+            while place < end:
+                decoded.append(place)
+                place = group_at(stream.view, place).end
+        return really(stream, ranges, selection)
+
+    monkeypatch.setattr(_scan, "decode", decode)
+    with OtlpLibrary(output_dir=tmp_path) as library:
+        for number, service in enumerate(("a", "b", "c")):
+            start = 1_700_000_000_000_000_000 + number * HOUR
+            library.export_traces(trace_request(f"span {number}", service=service, start=start))
+            library.flush()
+    day = "2023-11-14 "
+    for where, names, batches in (
+        ("true", ["span 0", "span 1", "span 2"], 3),
+        (f"start_time >= '{day}23:00:00+00'", ["span 1", "span 2"], 2),
+        (f"start_time < '{day}22:13:20+00'", [], 0),
+        (f"start_time <= '{day}22:13:20+00'", ["span 0"], 1),
+        (f"start_time between '{day}23:00:00+00' and '{day}23:30:00+00'", ["span 1"], 1),
+        ("start_time is null", [], 0),
+        ("service_name = 'b'", ["span 1"], 1),
+        ("service_name in ('a', 'c') and name > 'span 0'", ["span 2"], 2),
+        ("service_name is null", [], 0),
+        (f"service_name = 'b' or start_time > '{day}23:30:00+00'", ["span 1", "span 2"], 3),
+        ("service_name <> 'a'", ["span 1", "span 2"], 2),
+    ):
+        decoded.clear()
+        assert rows(f"select name from traces where {where} order by name", source=tmp_path) == [
+            (name,) for name in names
+        ], where
+        assert len(decoded) == batches, where
 
 
 def test_all_signals_of_a_library(library: OtlpLibrary, trace_request):
