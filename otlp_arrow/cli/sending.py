@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .progress import progress, size
+from .text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ def run(request: dict[str, Any], *, as_json: bool = False) -> int:
             sent = work.done() or {}
     print(json.dumps(sent, indent=2) if as_json else summary(sent))
     for note in _faults(sent):
-        print(f"otlp-arrow: {note}", file=sys.stderr)
+        print(f"otlp-arrow: {printable(note)}", file=sys.stderr)
     if sent["interrupted"]:
         return 130
     return 1 if unacknowledged(sent) or sent["fault"] else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import stat
@@ -21,7 +20,7 @@ from . import colour
 from .convert import SIGNALS
 from .lines import COLUMNS, line
 from .query import DIRECTORY, is_signal
-from .rows import rows
+from .rows import document, rows
 from .tail import SEVERITIES
 from .where import Condition, meet
 
@@ -95,7 +94,7 @@ class Tail:
 
     def _shown(self, row: dict[str, Any], text: str) -> str:
         if self._options.format == "json":
-            return json.dumps(row, ensure_ascii=False)
+            return document(row)
         return line(self.signal, row, colours=True) if self._colours else text
 
     def _print(self, lines: Iterator[str] | list[str]) -> None:

@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from otlp_arrow import OtlpLibrary, cli
+from otlp_arrow import OtlpLibrary, cli, follow
+from otlp_arrow._scan import scan
+from otlp_arrow._select import Selection
 from otlp_arrow.cli.lines import line
 
 
@@ -167,3 +170,32 @@ def test_printing_to_a_closed_pipe(tmp_path):
         )
         assert (done.returncode, done.stderr) == (0, ""), arguments
     os.close(write)
+
+
+def test_each_row_comes_once_whatever_is_written_meanwhile(tmp_path):
+    """What was passed over, and what comes live, are together all rows; many files come meanwhile."""
+    rows = [f"row {number}" for number in range(300)]
+    with OtlpLibrary(output_dir=tmp_path, files={"rotate_bytes": 65536}) as library:
+        library.export_logs(log_request("first"))
+        library.flush()
+
+        def write():
+            for row in rows:
+                library.export_logs(log_request(row))
+                library.flush()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        begun = []
+        while writer.is_alive():
+            follower = follow("logs", tmp_path, columns=["body"], interval=0.001)
+            selection = Selection.of("logs", None, None, None, ["body"], False)
+            tables = [table for part in follower.passed() for table in scan([part], selection)]
+            begun.append((follower, [text for table in tables for text in table["body"].to_pylist()]))
+        writer.join()
+        for follower, seen in begun:
+            with follower:
+                while seen[-1] != rows[-1]:
+                    seen += next(follower)["body"].to_pylist()
+            assert seen == ["first", *rows]
+    assert any(len(follower.passed()) > 1 for follower, _ in begun)
