@@ -68,10 +68,11 @@ def summary(sent: dict[str, Any]) -> str:
     if sent["retries"]:
         lines.append(f"sent again    {sent['retries']} times")
     latency = sent["latency_ms"]
-    lines.append(
-        f"latency       p50 {latency['p50']:.2f} ms, p95 {latency['p95']:.2f} ms, "
-        f"p99 {latency['p99']:.2f} ms, longest {latency['max']:.2f} ms"
-    )
+    if sent["requests"]:
+        lines.append(
+            f"latency       p50 {latency['p50']:.2f} ms, p95 {latency['p95']:.2f} ms, "
+            f"p99 {latency['p99']:.2f} ms, longest {latency['max']:.2f} ms"
+        )
     lines.append(f"took          {sent['elapsed_secs']:.2f} s, {sent['items_per_sec']:.0f} items/s")
     return "\n".join(lines)
 

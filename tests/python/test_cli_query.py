@@ -78,7 +78,7 @@ def test_nothing_there(directory, capsys, tmp_path):
     head = query(capsys, "logs", directory, "--format", "csv", "--columns", "body")
     assert head == "body\n"
     assert cli.main(["query", "traces", str(tmp_path / "none")]) == 1
-    assert "does not exist" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"otlp-arrow: {tmp_path / 'none'} does not exist\n"
 
 
 # --- formats ---

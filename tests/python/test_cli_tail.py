@@ -56,6 +56,19 @@ def test_the_last_lines_of_several_files(tmp_path, capsys):
     assert tail(capsys, tmp_path, "--since", "1m") == []
 
 
+def test_the_last_of_many(tmp_path, capsys):
+    """More rows than lines are made of at a time, in several batches of a file."""
+    with OtlpLibrary(output_dir=tmp_path) as library:
+        for start in range(0, 6000, 2000):
+            library.export_logs(log_request(*(f"row {number}" for number in range(start, start + 2000))))
+            library.flush()
+    for flags in (["-n", "2500"], ["-n", "2500", "--grep", "ROW"]):
+        found = tail(capsys, tmp_path, *flags)
+        assert [text.split()[4] for text in found] == [str(number) for number in range(3500, 6000)]
+    assert len(tail(capsys, tmp_path, "--grep", "row 1 n=")) == 1
+    assert len(tail(capsys, tmp_path, "-n", "9000")) == 6000
+
+
 @pytest.mark.parametrize(
     ("flags", "want"),
     [
