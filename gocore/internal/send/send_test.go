@@ -44,6 +44,16 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
+// TestNotesOfTheWay: what the way there has to say is told, once for all requests and lanes.
+func TestNotesOfTheWay(t *testing.T) {
+	s := sink{plain: true}
+	grpc, _ := s.receivers(t, 64<<20)
+	r := run1(t, Options{Destination: to(forward.OTAP, grpc), Generate: "logs", Items: 100, BatchItems: 10, Connections: 3})
+	if r.Items != 100 || len(r.Notes) != 1 || !strings.HasPrefix(r.Notes[0], `msg="a destination does not know OTAP; it gets OTLP"`) {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestFilesAndDirectories: each format that convert writes, and what the service keeps, a signal or all.
 func TestFilesAndDirectories(t *testing.T) {
 	dir := t.TempDir()
