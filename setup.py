@@ -64,12 +64,13 @@ class BuildGo(build_ext):
 class PlatformWheel(bdist_wheel):
     """One wheel per platform for every Python: the library is opened with ctypes."""
 
-    def get_tag(self) -> tuple[str, str, str]:
+    def run(self) -> None:
         if toolchain.is_cross() and not self.plat_name_supplied:
-            system, machine = toolchain.target()
-            raise OptionError(
-                f"a wheel for {system}/{machine} needs its tag: -C--build-option=--plat-name=TAG"
-            )
+            target = "/".join(toolchain.target())
+            raise OptionError(f"a wheel for {target} needs its tag: -C--build-option=--plat-name=TAG")
+        super().run()
+
+    def get_tag(self) -> tuple[str, str, str]:
         return "py3", "none", super().get_tag()[2]
 
     def write_wheelfile(self, wheelfile_base: str, *arguments: str, **options: str) -> None:

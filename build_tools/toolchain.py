@@ -44,7 +44,7 @@ def check(root: Path) -> None:
 
 
 def is_musl() -> bool:
-    """Whether this Python runs on musl; platform.libc_ver() says so only from Python 3.14 on."""
+    """Whether this Python runs on musl; older ones do not know, but how they were configured tells."""
     host = str(sysconfig.get_config_var("HOST_GNU_TYPE") or "")
     return HOST_OS == "linux" and ("musl" in host or platform.libc_ver()[0] == "musl")
 
