@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from .trees import TraceTree, shown_attributes
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _SPANS = 200  # that are drawn, of
 _TRACES = 20
 _LAST = 20  # log records and data points
+_EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_LOGS_EXPORTER", "OTEL_METRICS_EXPORTER")
 
 
 def summary(spans: int, logs: int, points: int) -> str:
@@ -28,6 +30,17 @@ def requests_told(requests: Requests) -> str:
     """traces: 2 accepted, 1 refused; of signals without requests nothing."""
     told = [f"{signal}: {counts}" for signal, counts in vars(requests).items() if counts.answered]
     return "; ".join(told) or "none"
+
+
+def advice(env: dict[str, str]) -> str:
+    """What to look at where no request came at all; env is what an app needs."""
+    settings = " ".join(f"{name}={value}" for name, value in env.items())
+    lines = [f"Nobody has sent anything. An app needs {settings} before it makes its exporters."]
+    for name, value in os.environ.items():
+        off = name == "OTEL_SDK_DISABLED" and value.lower() == "true"
+        if off or (name in _EXPORTERS and value not in ("", "otlp")):
+            lines.append(f"{name}={value} is set here.")
+    return "\n".join(lines)
 
 
 def traces_told(table: pa.Table) -> list[str]:

@@ -56,7 +56,7 @@ T = TypeVar("T")
 PROTOCOLS = ("grpc", "http/protobuf", "http/json")
 _ANY = "127.0.0.1:0"
 _PATIENCE = 30.0  # seconds for what takes milliseconds
-_NOUNS = {"traces": "spans", "logs": "log records", "metrics": "data points"}
+_NOUNS = {"traces": "span", "logs": "log record", "metrics": "data point"}
 
 _open: weakref.WeakSet[MockOtlpService] = weakref.WeakSet()
 
@@ -258,7 +258,7 @@ class MockOtlpService:
             counts = self.requests
             return counts if (getattr(counts, signal) if signal else counts).answered >= n else None
 
-        what = f"{n} requests" + (f" of {signal}" if signal else "")
+        what = _count(n, "request") + (f" of {signal}" if signal else "")
         return self._until(enough, timeout, lambda: f"waited {timeout} s for {what}.")
 
     def _wait(self, signal: str, n: int, timeout: float, wanted: Wanted) -> list[Any]:
@@ -278,16 +278,20 @@ class MockOtlpService:
             try:
                 wait = max(0.0, deadline - time.monotonic())
                 answered = self._library._handle.requests(answered, wait)["answered"] + 1
+                late = False
             except DeadlineError:
-                raise NotReceivedError(f"{lack()}\n\n{self.report()}") from None
+                late = True
             found = enough()
             if found is not None:
                 return found
+            if late:
+                raise NotReceivedError(f"{lack()}\n\n{self.report()}")
 
     def _lack(self, signal: str, n: int, timeout: float, wanted: Wanted) -> str:
         items = self._received(signal)
         with_what = f" with {wanted}" if str(wanted) else ""
-        lines = [f"waited {timeout} s for {n} {_NOUNS[signal]}{with_what}; {len(wanted.of(items))} came."]
+        what = _count(n, _NOUNS[signal])
+        lines = [f"waited {timeout} s for {what}{with_what}; {len(wanted.of(items))} came."]
         apart = wanted.apart(items)
         if items and apart:
             lines.append(f"Of all {len(items)}: {'; '.join(apart)}.")
@@ -302,8 +306,7 @@ class MockOtlpService:
         head = f"received: {_report.summary(table.num_rows, len(logs), len(points))}"
         parts = [f"{head}\nrequests: {_report.requests_told(requests)}"]
         if not requests.answered:
-            settings = " ".join(f"{name}={value}" for name, value in self.env.items())
-            parts.append(f"Nobody has sent anything. An app needs {settings} before it makes its exporters.")
+            parts.append(_report.advice(self.env))
         parts += [*_report.traces_told(table), *_report.logs_told(logs), *_report.points_told(points)]
         return "\n\n".join(parts)
 
@@ -459,6 +462,10 @@ def _sources(output_dir: config.StrPath, settings: dict[str, object]) -> bytes:
 def _remove(directory: str, pid: int) -> None:
     if os.getpid() == pid:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _wanted(signal: str, where: Callable[[Any], object] | None, filters: dict[str, Any]) -> Wanted:

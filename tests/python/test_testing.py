@@ -369,17 +369,22 @@ def test_an_unmet_wait_tells_what_came(service, trace_request):
     assert "  duration [] histogram of 3, sum 2.5 s" in lines
 
 
-def test_the_error_is_what_tests_and_callers_expect(service):
+def test_the_error_is_what_tests_and_callers_expect(service, monkeypatch):
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otlp")
     with pytest.raises(NotReceivedError) as caught:
         service.wait_for_spans(timeout=0)
     for kind in (AssertionError, TimeoutError, DeadlineError, OtlpArrowError):
         assert isinstance(caught.value, kind)
     text = str(caught.value)
-    assert text.startswith("waited 0 s for 1 spans; 0 came.\n")
+    assert text.startswith("waited 0 s for 1 span; 0 came.\n")
     assert (
         f"Nobody has sent anything. An app needs OTEL_EXPORTER_OTLP_ENDPOINT=http://{service.endpoints.otlp_grpc}"
         in text
     )
+    assert "\nOTEL_SDK_DISABLED=true is set here.\nOTEL_TRACES_EXPORTER=none is set here." in text
+    assert "OTEL_LOGS_EXPORTER" not in text
 
 
 def test_a_long_report_is_bounded(service):
