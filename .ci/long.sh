@@ -8,10 +8,13 @@
 #   interop  OTAP and forwarding to and from a real Collector, contents compared (the first run builds it)
 #   sdk      an exporter's CPU in the app's process beside the stock one over gRPC (needs the test extra)
 #   peers    CPU, latency and memory beside the Collector and rotel, and a steady load (needs a quiet machine)
+#   wheels   the source distribution and the wheels of five platforms: built, checked, and run as far as this
+#            machine can: under qemu and wine. Debian: lld-16 qemu-user libc6-arm64-cross wine64
+#   pythons  the Python tests on 3.12, and on 3.14 where there is one
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-say() { printf '\n=== %s (%ss)\n' "$*" "$SECONDS"; }
+source .ci/lib.sh
 
 step_fuzz() {
 	local file target
@@ -64,8 +67,34 @@ step_peers() {
 	python3 bench/peers.py --durability
 }
 
+step_wheels() {
+	say wheels
+	# shellcheck disable=SC2046
+	make_venv "${pythons[0]}" wheels-all $(pins wheels)
+	"$venv/bin/python" .ci/wheels
+	local sdist=(dist/otlp_arrow-*.tar.gz)
+	say "from ${sdist[0]}"
+	make_venv "${pythons[0]}" sdist "${sdist[0]}"
+	(cd "$tmp" && "$venv/bin/python" "$root/.ci/smoke.py")
+	say "from it without Go"
+	PATH=$venv/bin pip install --no-deps --force-reinstall "${sdist[0]}" >"$tmp/no-go.log" 2>&1 && fail "it built without Go"
+	grep "needs Go .* there is no .go. on PATH" "$tmp/no-go.log" || fail "no clear message in $tmp/no-go.log"
+}
+
+step_pythons() {
+	local version found=()
+	for version in 3.12 3.14; do
+		if (find_python "$version") >/dev/null 2>&1; then
+			found+=("$version")
+		else
+			say "no Python $version here"
+		fi
+	done
+	PYTHONS=${found[*]} bash .ci/test.sh wheel python
+}
+
 steps=("$@")
-[[ $# -gt 0 ]] || steps=(fuzz crashes kills overload soak interop sdk peers)
+[[ $# -gt 0 ]] || steps=(fuzz crashes kills overload soak interop sdk wheels pythons peers)
 for step in "${steps[@]}"; do
 	"step_$step"
 done

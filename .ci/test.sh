@@ -1,63 +1,20 @@
 #!/usr/bin/env bash
 # All checks: bash .ci/test.sh [STEP...], by default every step in this order:
-#   lint     gofmt, go vet, golangci-lint, ruff, mypy
+#   lint     gofmt, go vet, golangci-lint, actionlint, ruff, mypy, licences of what is linked
 #   go       go test -race, each file covered by at least 85 %
-#   wheel    builds the wheel, tries it in a venv without test dependencies
+#   wheel    builds the wheel, looks what is in it, tries it in a venv without test dependencies
 #   docs     builds the site of the documentation, all links checked
 #   python   pytest against the wheel, on Python 3.11 and 3.13, covered likewise
 # Needs Go 1.26 or later, a C compiler, and Python 3.11 and 3.13 on PATH or in pyenv. All that it makes is
-# under .ci/tmp.
+# under .ci/tmp. PYTHONS="3.12 3.14" has the Python tests run on others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-root=$PWD
-tmp=$root/.ci/tmp
-mkdir -p "$tmp"
+source .ci/lib.sh
 
+actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 golangci=github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-pythons=(3.11 3.13)
 tags=grpcnotrace
 counts=()
-
-say() { printf '\n=== %s (%ss)\n' "$*" "$SECONDS"; }
-fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
-
-# The path of a Python of a version such as 3.11.
-find_python() {
-	local found
-	found=$(command -v "python$1" || true)
-	if [[ -n $found ]] && "$found" -c '' 2>/dev/null; then
-		echo "$found"
-		return
-	fi
-	if command -v pyenv >/dev/null; then
-		found=$(pyenv versions --bare | grep -E "^${1//./\\.}\.[0-9]+$" | sort -V | tail -1 || true)
-		if [[ -n $found ]]; then
-			PYENV_VERSION=$found pyenv which "python$1"
-			return
-		fi
-	fi
-	fail "no Python $1 on PATH or in pyenv"
-}
-
-# A venv of a version and a purpose, with packages: venv 3.11 test PACKAGE... sets $venv.
-make_venv() {
-	local python
-	python=$(find_python "$1")
-	venv=$tmp/venv-$1-$2
-	rm -rf "$venv"
-	"$python" -m venv "$venv"
-	"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${@:3}"
-}
-
-# The pinned requirements of an extra, so that tools install without the package itself.
-pins() {
-	"$(find_python "${pythons[0]}")" - "$1" "${@:2}" <<-'PY'
-		import sys, tomllib
-		extra = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]]
-		wanted = sys.argv[2:]
-		print(*(r for r in extra if "==" in r and (not wanted or r.split("==")[0] in wanted)))
-	PY
-}
 
 step_lint() {
 	say gofmt
@@ -72,6 +29,10 @@ step_lint() {
 	done
 	say golangci-lint
 	go run "$golangci" run ./...
+	say actionlint
+	go run "$actionlint"
+	say licences
+	"$(find_python "${pythons[0]}")" .ci/licences.py --check
 	say ruff and mypy
 	# shellcheck disable=SC2046
 	make_venv "${pythons[0]}" lint $(pins dev) $(pins test opentelemetry-sdk pyarrow pytest)
@@ -107,6 +68,13 @@ step_wheel() {
 	"$venv/bin/python" -m build --wheel --outdir "$tmp/dist" .
 	rm -rf build
 	wheel=$(find_wheel)
+	say "what is in the wheel"
+	# shellcheck disable=SC2046
+	make_venv "${pythons[0]}" wheels $(pins wheels auditwheel 'cyclonedx-python-lib[json-validation]' deflate lief) \
+		"$(pins test pytest)"
+	"$venv/bin/python" .ci/wheels repack "$wheel"
+	"$venv/bin/python" .ci/wheels check "$wheel"
+	"$venv/bin/python" -m pytest -q -c pyproject.toml -o cache_dir="$tmp/pytest-cache" tests/wheels
 	say "smoke test of $(basename "$wheel")"
 	local version
 	for version in "${pythons[@]}"; do

@@ -33,7 +33,8 @@ def shop(endpoint: str) -> None:
     logs = LoggerProvider(resource=resource)
     logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint, insecure=True)))
     logger = logging.getLogger("shop")
-    logger.addHandler(LoggingHandler(logger_provider=logs))
+    handler = LoggingHandler(logger_provider=logs)
+    logger.addHandler(handler)
     orders = metrics.get_meter("shop").create_counter("orders", unit="{order}")
     tracer = traces.get_tracer("shop")
     for number in range(5):
@@ -43,6 +44,7 @@ def shop(endpoint: str) -> None:
             span.add_event("paid", {"amount": 9.95})
             orders.add(1, {"country": "NL"})
             logger.warning("order %d was paid", number)
+    logger.removeHandler(handler)  # at exit logging would flush it, and Python 3.12 starts no threads then
     for provider in (traces, metrics, logs):
         provider.shutdown()
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import os
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import ForkedError, LibraryNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ABI_VERSION = 1
 
@@ -56,6 +61,9 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "oa_schema": (_i32, (_u64, _i32, _text_out, _number_out, _error)),
 }
 
+# False in isolated subinterpreters; the log needs such a thread. Python 3.11 has no isolated ones.
+_daemon_threads_allowed: Callable[[], bool] = getattr(_thread, "daemon_threads_allowed", lambda: True)
+
 _lock = threading.Lock()  # guards the two below
 _library: ctypes.CDLL | None = None
 _owner = 0  # the process whose Go runtime it is; 0: not loaded
@@ -70,6 +78,11 @@ def library_path() -> Path:
 def load() -> ctypes.CDLL:
     """The library, opened at the first call. Raises LibraryNotFoundError; in a forked child ForkedError."""
     global _library, _owner
+    if not _daemon_threads_allowed():
+        raise LibraryNotFoundError(
+            "otlp_arrow cannot be used in an isolated subinterpreter, which has no daemon threads (nor can "
+            "pyarrow): use it in the main interpreter"
+        )
     if _library is not None and _owner == os.getpid():
         return _library
     with _lock:

@@ -77,10 +77,12 @@ def run(query: str, parameters: Parameters, listing: Listing) -> pa.Table:
             if relation is None:
                 raise ConfigError(f"the query has no result: {query!r}")
             return relation.to_arrow_table()
-    except duckdb.Error as error:
+    except (duckdb.Error, RuntimeError) as error:
         for signal in signals:
             if signal.failed is not None:
                 raise signal.failed from error
+        if "interrupted" in str(error).lower():  # what DuckDB makes of Ctrl-C
+            raise KeyboardInterrupt from error
         raise ConfigError(f"DuckDB: {error}") from error
 
 
@@ -120,7 +122,9 @@ class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
                 full = with_times(conform(table, stored))
                 rows = full if filter is None else full.filter(filter)
                 yield from rows.select(wanted).to_batches()
-        except Exception as error:
+        except GeneratorExit:
+            raise
+        except BaseException as error:
             self.failed = error
             raise
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from . import _fork, _requests, config
 from ._handle import Buffer, Handle, resolve
 from .config import UNSET, StrPath, Unset
-from .errors import DeadlineError, OtlpArrowError
+from .errors import DeadlineError, IoError, OtlpArrowError, OverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -302,7 +302,7 @@ class OtlpLibrary:
         )
 
     def _flush_soon(self) -> None:
-        with contextlib.suppress(DeadlineError):
+        with contextlib.suppress(DeadlineError, IoError, OverloadedError):  # it is tried on
             self._handle.flush(1.0)
 
     def sql(self, query: str, parameters: Parameters = None, *, timeout: float | None = 30.0) -> pa.Table:

@@ -35,12 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _pipe_closed()
     except (OtlpArrowError, OSError) as error:
-        print(f"otlp-arrow: {error}", file=sys.stderr)
+        print(f"otlp-arrow: {_told(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("otlp-arrow: interrupted", file=sys.stderr)
         _leave_work()
         return INTERRUPTED
+
+
+def _told(error: Exception) -> str:
+    """The text of an error; a number of the system's tells people nothing."""
+    text = getattr(error, "strerror", None)
+    return text if text and getattr(error, "filename", None) is None else str(error)
 
 
 def _leave_work() -> None:

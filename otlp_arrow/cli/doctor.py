@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 
 def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
+    _doctor(commands)
+    _compact(commands)
+
+
+def _doctor(commands: parser.Commands[argparse.ArgumentParser]) -> None:
     doctor = parser.add(
         commands,
         "doctor",
@@ -39,6 +44,8 @@ def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     doctor.set_defaults(signal="", min_batches=0)
 
+
+def _compact(commands: parser.Commands[argparse.ArgumentParser]) -> None:
     compact = parser.add(
         commands,
         "compact",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..trees import duration
 from .colour import coloured
-from .table import cell, printable
+from .table import cell
+from .text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

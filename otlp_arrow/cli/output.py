@@ -89,11 +89,11 @@ def _table(schema: pa.Schema, tables: Iterable[pa.Table], out: BinaryIO, when: s
 
 
 def _json(schema: pa.Schema, tables: Iterable[pa.Table], out: BinaryIO, when: str) -> None:
-    from .rows import rows
+    from .rows import document, rows
 
     for table in tables:
         for row in rows(table):
-            out.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+            out.write(f"{document(row)}\n".encode())
         out.flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,14 @@ def rows(table: pa.Table) -> Iterator[dict[str, Any]]:
                 for (name, read), value in zip(readers, values, strict=True)
             }
             yield _typed(row)
+
+
+def document(row: dict[str, Any]) -> str:
+    """A row as a line of JSON, without what could move a terminal's cursor: it is data of strangers."""
+    text = json.dumps(row, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:

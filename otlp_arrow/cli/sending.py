@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .progress import progress, size
+from .text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ def run(request: dict[str, Any], *, as_json: bool = False) -> int:
             sent = work.done() or {}
     print(json.dumps(sent, indent=2) if as_json else summary(sent))
     for note in _faults(sent):
-        print(f"otlp-arrow: {note}", file=sys.stderr)
+        print(f"otlp-arrow: {printable(note)}", file=sys.stderr)
     if sent["interrupted"]:
         return 130
     return 1 if unacknowledged(sent) or sent["fault"] else 0
@@ -67,10 +68,11 @@ def summary(sent: dict[str, Any]) -> str:
     if sent["retries"]:
         lines.append(f"sent again    {sent['retries']} times")
     latency = sent["latency_ms"]
-    lines.append(
-        f"latency       p50 {latency['p50']:.2f} ms, p95 {latency['p95']:.2f} ms, "
-        f"p99 {latency['p99']:.2f} ms, longest {latency['max']:.2f} ms"
-    )
+    if sent["requests"]:
+        lines.append(
+            f"latency       p50 {latency['p50']:.2f} ms, p95 {latency['p95']:.2f} ms, "
+            f"p99 {latency['p99']:.2f} ms, longest {latency['max']:.2f} ms"
+        )
     lines.append(f"took          {sent['elapsed_secs']:.2f} s, {sent['items_per_sec']:.0f} items/s")
     return "\n".join(lines)
 

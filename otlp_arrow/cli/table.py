@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 from ..trees import duration
 from .colour import coloured
 from .rows import rows
+from .text import columns, cut, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,15 +69,6 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def printable(text: str) -> str:
-    """Text of strangers: what is no character to look at is escaped."""
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() else "\\n" if each == "\n" else f"\\u{ord(each):04x}" for each in text
-    )
-
-
 def fitted(table: list[list[str]], width: int, whole: list[bool]) -> list[int]:
     """Widths of columns: as wide as they are, but where that is too much, the widest give way.
 
@@ -92,29 +83,6 @@ def fitted(table: list[list[str]], width: int, whole: list[bool]) -> list[int]:
         widths[max(places, key=widths.__getitem__)] -= 1
         over -= 1
     return widths
-
-
-def columns(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
-
-
-def cut(text: str, width: int) -> str:
-    """A text in at most so many columns."""
-    if columns(text) <= width:
-        return text
-    taken, used = [], 0
-    for each in text:
-        used += columns(each)
-        if used > width - 1:
-            break
-        taken.append(each)
-    return "".join(taken) + "…"
 
 
 def _fill(text: str, width: int, right: bool) -> str:

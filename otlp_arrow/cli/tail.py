@@ -48,6 +48,14 @@ def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
         "--since", metavar="TIME", type=time, help="all since then first: 15m, 1h (ago), ..."
     )
     command.add_argument("--no-follow", action="store_true", help="end after the last ones")
+    command.add_argument(
+        "--format", choices=("text", "json"), default="text", help="json: a line for each row"
+    )
+    command.add_argument("--color", choices=colour.WHEN, default="auto", help="colours of text (auto)")
+    _filters(command)
+
+
+def _filters(command: argparse.ArgumentParser) -> None:
     filters = command.add_argument_group("filters")
     filters.add_argument("--service", metavar="NAME", action="append", help="service.name; may be repeated")
     filters.add_argument("--severity", choices=tuple(SEVERITIES), help="log records from this one on")
@@ -56,10 +64,6 @@ def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
     filters.add_argument(
         "--where", metavar="CONDITION", action="append", default=[], help="as of query; may be repeated"
     )
-    command.add_argument(
-        "--format", choices=("text", "json"), default="text", help="json: a line for each row"
-    )
-    command.add_argument("--color", choices=colour.WHEN, default="auto", help="colours of text (auto)")
 
 
 def _run(options: argparse.Namespace) -> int:

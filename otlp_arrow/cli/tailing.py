@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import stat
 import sys
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from . import colour
 from .convert import SIGNALS
 from .lines import COLUMNS, line
 from .query import DIRECTORY, is_signal
-from .rows import rows
+from .rows import document, rows
 from .tail import SEVERITIES
 from .where import Condition, meet
 
@@ -36,6 +36,9 @@ def run(options: argparse.Namespace) -> int:
     with contextlib.suppress(KeyboardInterrupt):  # the way to end it
         tail.run()
     return 0
+
+
+_STEP = 1024  # rows of which lines are made at a time
 
 
 class Tail:
@@ -63,7 +66,7 @@ class Tail:
                 return
             _end_with_pipe(follower)
             for batch in follower:
-                self._print(self._lines(pa.Table.from_batches([batch])))
+                self._print(self._lines(meet(pa.Table.from_batches([batch]), self._conditions)))
 
     def _columns(self) -> list[str] | None:
         if self._options.format == "json":
@@ -77,16 +80,39 @@ class Tail:
             self.signal, self._options.since, None, self._options.service, columns, False
         )
         found: list[str] = []
+        if wanted <= 0:
+            return found
         for part in reversed(follower.passed()):
+            for table in reversed(self._met(scan([part], selection), wanted - len(found))):
+                found = self._end(table, wanted - len(found)) + found
+                if len(found) >= wanted:
+                    return found
+        return found
+
+    def _met(self, tables: Iterator[pa.Table], wanted: int) -> deque[pa.Table]:
+        """What meets the conditions of tables, at least of the last ones with so many rows."""
+        met: deque[pa.Table] = deque()
+        held = 0
+        for table in tables:
+            met.append(meet(table, self._conditions))
+            held += met[-1].num_rows
+            # Of lines that are looked at for a text, nobody knows how many it is in.
+            while self._grep is None and held - met[0].num_rows >= wanted:
+                held -= met.popleft().num_rows
+        return met
+
+    def _end(self, table: pa.Table, wanted: int) -> list[str]:
+        """The last lines of rows that meet the conditions. Those before are not made."""
+        found: list[str] = []
+        for end in range(table.num_rows, 0, -_STEP):
+            begin = max(0, end - _STEP)
+            found = list(self._lines(table.slice(begin, end - begin))) + found
             if len(found) >= wanted:
                 break
-            of_part = [text for table in scan([part], selection) for text in self._lines(table)]
-            found = of_part + found
         return found[max(0, len(found) - wanted) :]
 
-    def _lines(self, table: pa.Table) -> Iterator[str]:
-        """The lines of the rows that are wanted."""
-        met = meet(table, self._conditions)
+    def _lines(self, met: pa.Table) -> Iterator[str]:
+        """The lines of rows that meet the conditions, if the text is in them."""
         for row in rows(met):
             text = line(self.signal, row, colours=False)
             if self._grep is not None and self._grep not in text.casefold():
@@ -95,7 +121,7 @@ class Tail:
 
     def _shown(self, row: dict[str, Any], text: str) -> str:
         if self._options.format == "json":
-            return json.dumps(row, ensure_ascii=False)
+            return document(row)
         return line(self.signal, row, colours=True) if self._colours else text
 
     def _print(self, lines: Iterator[str] | list[str]) -> None:

@@ -105,7 +105,7 @@ def _file(name: str, text: str) -> str:
     return f"cat > {shlex.quote(name)} <<'{END}'\n{text}{END}\n"
 
 
-def run(page: str, directory: Path, timeout: float = 60.0) -> list[str]:
+def run(page: str, directory: Path, timeout: float = 180.0) -> list[str]:
     """Runs a page in a directory and returns what its steps printed. Raises RecipeError."""
     todo = steps(page)
     outputs = [directory / f".output-{step.place}" for step in todo]

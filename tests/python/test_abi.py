@@ -94,6 +94,13 @@ def test_a_child_knows_of_a_runtime_that_its_parent_had_half_loaded(monkeypatch,
         _abi.load()
 
 
+def test_an_isolated_interpreter_opens_nothing(monkeypatch):
+    monkeypatch.setattr(_abi, "_daemon_threads_allowed", lambda: False)
+    monkeypatch.setattr(_abi, "_open", lambda path: pytest.fail("it was opened"))
+    with pytest.raises(LibraryNotFoundError, match="isolated subinterpreter"):
+        _abi.load()
+
+
 def test_a_child_cannot_use_its_parents_runtime(monkeypatch):
     monkeypatch.setattr(_abi, "_library", object())
     monkeypatch.setattr(_abi, "_owner", 1)

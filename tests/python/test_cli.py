@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from otlp_arrow import cli, read_traces
-from otlp_arrow.cli import logs, serve
+from otlp_arrow import _work, cli, read_traces
+from otlp_arrow.cli import logs, serve, settings
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +85,43 @@ def test_other_errors_end_with_1(core, capsys):
     core.answers |= {"oa_resolve": (0, {"output_dir": "/x"}), "oa_open": (10, "listen: address in use")}
     assert cli.main(["serve"]) == 1
     assert capsys.readouterr().err == "otlp-arrow: listen: address in use\n"
+
+
+def test_a_closed_pipe_is_no_fault(core, monkeypatch, capfd):
+    """Standard output then goes nowhere, or Python would tell of it at its end."""
+    moved = []
+    monkeypatch.setattr(os, "dup2", lambda to, at: moved.append(at))
+    monkeypatch.setattr(settings, "sources", lambda options: (_ for _ in ()).throw(BrokenPipeError))
+    assert cli.main(["print-config"]) == 0
+    assert moved == [sys.stdout.fileno()]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("abandoned", [[], ["a call"]])
+def test_an_interruption(core, monkeypatch, capsys, abandoned):
+    """The process does not wait for a call that cannot be ended."""
+    exits = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(_work, "abandoned", abandoned)
+    monkeypatch.setattr(settings, "sources", lambda options: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert cli.main(["print-config"]) == 130
+    assert exits == [130] * len(abandoned)
+    assert capsys.readouterr().err == "otlp-arrow: interrupted\n"
+
+
+def test_help_loads_nothing_heavy():
+    code = """
+import sys
+from otlp_arrow import cli
+try:
+    cli.main(sys.argv[1:])
+except SystemExit as end:
+    assert end.code == 0
+heavy = {"pyarrow", "numpy", "ctypes", "otlp_arrow._abi", "otlp_arrow.library", "duckdb"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    for arguments in (["--help"], ["query", "--help"], ["tail", "--help"], ["completion", "bash"]):
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_version(capsys):

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from otlp_arrow import ConfigError, OtlpLibrary, cli
-from otlp_arrow.cli import output, rows, table, when
+from otlp_arrow.cli import output, rows, table, text, when
 from otlp_arrow.cli.where import Condition, meet
 
 START = 1_700_000_000_000_000_000
@@ -78,7 +78,7 @@ def test_nothing_there(directory, capsys, tmp_path):
     head = query(capsys, "logs", directory, "--format", "csv", "--columns", "body")
     assert head == "body\n"
     assert cli.main(["query", "traces", str(tmp_path / "none")]) == 1
-    assert "does not exist" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"otlp-arrow: {tmp_path / 'none'} does not exist\n"
 
 
 # --- formats ---
@@ -263,7 +263,7 @@ def test_times():
 
 
 def test_values_of_every_kind():
-    text = pa.map_(pa.utf8(), pa.utf8())
+    pairs = pa.map_(pa.utf8(), pa.utf8())
     event = pa.struct({"at": pa.timestamp("s"), "id": pa.binary()})
     kinds = {
         "map": pa.array([[("a", None)]], pa.map_(pa.utf8(), pa.timestamp("ms"))),
@@ -272,9 +272,9 @@ def test_values_of_every_kind():
         "took": pa.array([1500], pa.duration("ms")),
         "day": pa.array([0], pa.date32()),
         "odd": [float("inf")],
-        "attributes": pa.array([[("i", "1"), ("d", "-Infinity"), ("y", "/w=="), ("a", "[1]")]], text),
+        "attributes": pa.array([[("i", "1"), ("d", "-Infinity"), ("y", "/w=="), ("a", "[1]")]], pairs),
         "attribute_types": ["idya"],
-        "resource_attributes": pa.array([[("i", "1")]], text),
+        "resource_attributes": pa.array([[("i", "1")]], pairs),
         "resource_attribute_types": ["?!"],
         "far": pa.array([2**62], pa.timestamp("s")),
     }  # fmt: skip
@@ -294,6 +294,13 @@ def test_values_of_every_kind():
     }
 
 
+def test_json_moves_no_cursor():
+    row = {"name": "a\x1b[2J\x9b日\u2028\U0001d173"}
+    line = rows.document(row)
+    assert line == '{"name": "a\\u001b[2J\\u009b日\\u2028\\ud834\\udd73"}'
+    assert json.loads(line) == row
+
+
 def test_a_table_fits():
     some = pa.table(
         {
@@ -308,7 +315,7 @@ def test_a_table_fits():
     narrow = list(table.lines(some.schema, [some, some], 70, colours=True))
     assert len(narrow) == 3
     assert narrow[0].startswith("\x1b[1mtime_unix_nano")
-    assert all(table.columns(line) <= 70 for line in narrow[1:])
+    assert all(text.columns(line) <= 70 for line in narrow[1:])
     assert narrow[1].startswith("2023-11-14 22:13:20.123        12.3 ms  a long")
     assert "…" in narrow[1]
     assert list(table.lines(some.schema, [], 5)) == ["time_unix_nano  duration_nano  name  text"]

@@ -121,7 +121,7 @@ def test_the_summary(capsys, core):
         ({"unanswered": 1, "interrupted": True}, 130, "1 items without an answer", ""),
         ({"interrupted": True}, 130, "acknowledged", ""),
         ({"fault": "x: line 3: odd"}, 1, "acknowledged", "otlp-arrow: x: line 3: odd\n"),
-        ({"notes": ["slow down"]}, 0, "acknowledged", "otlp-arrow: slow down\n"),
+        ({"notes": ["slow\x1b[2J down"]}, 0, "acknowledged", "otlp-arrow: slow\\u001b[2J down\n"),
         (
             {"failures": [{"code": "Unavailable", "message": "down", "requests": 2, "items": 9}]},
             0,

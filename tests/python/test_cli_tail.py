@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from otlp_arrow import OtlpLibrary, cli
+from otlp_arrow import OtlpLibrary, cli, follow
+from otlp_arrow._scan import scan
+from otlp_arrow._select import Selection
 from otlp_arrow.cli.lines import line
 
 
@@ -51,6 +54,19 @@ def test_the_last_lines_of_several_files(tmp_path, capsys):
     assert tail(capsys, tmp_path, "-n", "0") == []
     assert len(tail(capsys, tmp_path, "--since", "2023-01-01", "-n", "1")) == 5
     assert tail(capsys, tmp_path, "--since", "1m") == []
+
+
+def test_the_last_of_many(tmp_path, capsys):
+    """More rows than lines are made of at a time, in several batches of a file."""
+    with OtlpLibrary(output_dir=tmp_path) as library:
+        for start in range(0, 6000, 2000):
+            library.export_logs(log_request(*(f"row {number}" for number in range(start, start + 2000))))
+            library.flush()
+    for flags in (["-n", "2500"], ["-n", "2500", "--grep", "ROW"]):
+        found = tail(capsys, tmp_path, *flags)
+        assert [text.split()[4] for text in found] == [str(number) for number in range(3500, 6000)]
+    assert len(tail(capsys, tmp_path, "--grep", "row 1 n=")) == 1
+    assert len(tail(capsys, tmp_path, "-n", "9000")) == 6000
 
 
 @pytest.mark.parametrize(
@@ -167,3 +183,32 @@ def test_printing_to_a_closed_pipe(tmp_path):
         )
         assert (done.returncode, done.stderr) == (0, ""), arguments
     os.close(write)
+
+
+def test_each_row_comes_once_whatever_is_written_meanwhile(tmp_path):
+    """What was passed over, and what comes live, are together all rows; many files come meanwhile."""
+    rows = [f"row {number}" for number in range(300)]
+    with OtlpLibrary(output_dir=tmp_path, files={"rotate_bytes": 65536}) as library:
+        library.export_logs(log_request("first"))
+        library.flush()
+
+        def write():
+            for row in rows:
+                library.export_logs(log_request(row))
+                library.flush()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        begun = []
+        while writer.is_alive():
+            follower = follow("logs", tmp_path, columns=["body"], interval=0.001)
+            selection = Selection.of("logs", None, None, None, ["body"], False)
+            tables = [table for part in follower.passed() for table in scan([part], selection)]
+            begun.append((follower, [text for table in tables for text in table["body"].to_pylist()]))
+        writer.join()
+        for follower, seen in begun:
+            with follower:
+                while seen[-1] != rows[-1]:
+                    seen += next(follower)["body"].to_pylist()
+            assert seen == ["first", *rows]
+    assert any(len(follower.passed()) > 1 for follower, _ in begun)

@@ -78,7 +78,7 @@ def test_progress_and_what_it_raises(source, tmp_path):
 
 
 def test_interrupting_stops_the_work(source, tmp_path, core, monkeypatch):
-    from otlp_arrow import _convert
+    from otlp_arrow import _convert, _handle
 
     answers = []
 
@@ -89,9 +89,9 @@ def test_interrupting_stops_the_work(source, tmp_path, core, monkeypatch):
         raise otlp_arrow.DeadlineError("cancelled")
 
     def interrupt(event, timeout=None, wait=threading.Event.wait):
-        if timeout is not None:
+        if timeout == _handle.SLICE:
             raise KeyboardInterrupt
-        return wait(event)
+        return wait(event, timeout)
 
     monkeypatch.setattr(_convert, "_convert", endless)
     monkeypatch.setattr(threading.Event, "wait", interrupt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+import tomllib
 
 import pytest
 
@@ -12,9 +13,20 @@ import otlp_arrow
 
 
 def test_the_api_reference_has_every_public_name(repository):
-    named = re.findall(r"^::: otlp_arrow\.(\w+)$", (repository / "docs" / "api.md").read_text(), re.MULTILINE)
-    assert sorted(set(named) - {"errors"}) == sorted(set(otlp_arrow.__all__) - {"__version__"})
+    named = re.findall(r"^::: otlp_arrow\.(.+)$", (repository / "docs" / "api.md").read_text(), re.MULTILINE)
     assert len(named) == len(set(named))
+    top = {name for name in named if "." not in name}
+    assert sorted(top - {"errors"}) == sorted(set(otlp_arrow.__all__) - {"__version__"})
+
+
+def test_the_quick_start_is_three_commands(repository):
+    page = (repository / "docs" / "quickstart.md").read_text()
+    commands = re.findall(r"^\$ (.+)$", page, re.MULTILINE)
+    assert len(commands) == 3
+    assert commands[1] == "python3 -m venv .venv && .venv/bin/pip install '.[examples]'"
+    assert commands[2] == ".venv/bin/python examples/quickstart.py"  # test_examples runs it
+    extras = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert "examples" in extras
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """SQL over files, by DuckDB."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pyarrow as pa
 import pytest
@@ -165,3 +168,31 @@ def test_without_duckdb(out):
         [sys.executable, "-c", code, str(out)], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "duckdb is not installed: pip install 'otlp-arrow[duckdb]'\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("query", ["select count(*) from range(1000000000000)", "select * from traces"])
+def test_ctrl_c_ends_a_query(out, query):
+    """While DuckDB computes, and while it waits for rows."""
+    code = """if True:
+        import signal, sys, threading
+        from otlp_arrow import _sql, sql
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print(sql("select 1", source=sys.argv[1]).num_rows, flush=True)
+        def scan(parts, selection):
+            threading.Event().wait()
+        _sql.scan = scan
+        try:
+            print("ready", flush=True)
+            sql(sys.argv[2], source=sys.argv[1])
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(out), query], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "1\n"
+        assert process.stdout.readline() == "ready\n"
+        threading.Timer(0.2, process.send_signal, [signal.SIGINT]).start()
+        assert process.stdout.readline() == "interrupted\n"
+        process.kill()

@@ -50,61 +50,76 @@ func send(args []string, out, log io.Writer) error {
 	return nil
 }
 
+// sending is a request of oa_send while its flags are read.
+type sending struct {
+	flags *flag.FlagSet
+
+	request, destination, headers, auth, tls map[string]any
+}
+
 // parseSend makes of flags what oa_send takes.
 func parseSend(args []string) (o otlparrow.SendOptions, err error) {
-	destination, headers, auth, tls := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
-	destination["headers"], destination["auth"], destination["tls"] = headers, auth, tls
-	request := map[string]any{"destination": destination}
-	flags := flag.NewFlagSet("send", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	text := func(name, key string, into map[string]any, read func(string) any) {
-		flags.Func(name, "see the documentation", func(value string) error {
-			into[key] = read(value)
-			return nil
-		})
+	s := sending{flags: flag.NewFlagSet("send", flag.ContinueOnError)}
+	for _, part := range []*map[string]any{&s.request, &s.destination, &s.headers, &s.auth, &s.tls} {
+		*part = map[string]any{}
 	}
-	plain := func(value string) any { return value }
-	text("endpoint", "endpoint", destination, plain)
-	text("protocol", "protocol", destination, plain)
-	text("compression", "compression", destination, plain)
-	text("timeout", "timeout", destination, plain)
-	text("api-key", "api_key", auth, secret)
-	text("bearer-token", "bearer_token", auth, secret)
-	text("ca-file", "ca_file", tls, plain)
-	text("cert-file", "cert_file", tls, plain)
-	text("key-file", "key_file", tls, plain)
-	text("server-name", "server_name", tls, plain)
-	text("from", "from", request, plain)
-	text("signal", "signal", request, plain)
-	text("generate", "generate", request, plain)
-	text("duration", "duration", request, plain)
-	flags.BoolFunc("insecure", "no TLS to HOST:PORT", func(string) error { tls["insecure"] = true; return nil })
-	flags.Func("header", "NAME=VALUE", func(pair string) error {
-		name, value, ok := strings.Cut(pair, "=")
-		if !ok {
-			return errors.New("want NAME=VALUE")
-		}
-		headers[name] = secret(value)
-		return nil
-	})
-	retryFor := flags.Duration("retry-for", time.Minute, "how long a request is tried again")
-	items := flags.Int64("items", 0, "as many")
-	rate := flags.Float64("rate", 0, "items a second")
-	connections := flags.Int("connections", 1, "each with one request on its way")
-	paths, err := interspersed(flags, args)
+	s.flags.SetOutput(io.Discard)
+	s.where()
+	for _, name := range []string{"from", "signal", "generate", "duration"} {
+		s.text(name, s.request, plainly)
+	}
+	retryFor := s.flags.Duration("retry-for", time.Minute, "how long a request is tried again")
+	items := s.flags.Int64("items", 0, "as many")
+	rate := s.flags.Float64("rate", 0, "items a second")
+	connections := s.flags.Int("connections", 1, "each with one request on its way")
+	paths, err := interspersed(s.flags, args)
 	if err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	destination["retry_on_failure"] = map[string]any{
+	s.destination["retry_on_failure"] = map[string]any{
 		"enabled": *retryFor > 0, "initial_interval": "200ms", "max_interval": "5s", "max_elapsed_time": retryFor.String(),
 	}
-	request["paths"], request["items"], request["rate"], request["connections"] = paths, *items, *rate, *connections
-	document, err := json.Marshal(request)
+	s.request["paths"], s.request["items"], s.request["rate"], s.request["connections"] = paths, *items, *rate, *connections
+	document, err := json.Marshal(s.request)
 	if err != nil {
 		return o, err
 	}
 	return otlparrow.ParseSend(document)
 }
+
+// where adds the flags of the destination.
+func (s *sending) where() {
+	s.request["destination"] = s.destination
+	s.destination["headers"], s.destination["auth"], s.destination["tls"] = s.headers, s.auth, s.tls
+	for _, name := range []string{"endpoint", "protocol", "compression", "timeout"} {
+		s.text(name, s.destination, plainly)
+	}
+	for _, name := range []string{"api-key", "bearer-token"} {
+		s.text(name, s.auth, secret)
+	}
+	for _, name := range []string{"ca-file", "cert-file", "key-file", "server-name"} {
+		s.text(name, s.tls, plainly)
+	}
+	s.flags.BoolFunc("insecure", "no TLS to HOST:PORT", func(string) error { s.tls["insecure"] = true; return nil })
+	s.flags.Func("header", "NAME=VALUE", func(pair string) error {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return errors.New("want NAME=VALUE")
+		}
+		s.headers[name] = secret(value)
+		return nil
+	})
+}
+
+// text adds a flag whose value becomes that of its key, api_key of api-key.
+func (s *sending) text(name string, into map[string]any, read func(string) any) {
+	s.flags.Func(name, "see the documentation", func(value string) error {
+		into[strings.ReplaceAll(name, "-", "_")] = read(value)
+		return nil
+	})
+}
+
+func plainly(value string) any { return value }
 
 // secret is a value, or where it is: env:NAME and file:PATH keep it out of lists of processes.
 func secret(value string) any {

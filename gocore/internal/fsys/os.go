@@ -15,7 +15,7 @@ func (f osFile) ID() (uint64, error) { return handleID(f.File) }
 
 // OpenFile implements FS.
 func (OS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	file, err := os.OpenFile(name, flag, perm)
+	file, err := openFile(name, flag, perm)
 	if err != nil {
 		return nil, err // not the nil *os.File in an interface
 	}

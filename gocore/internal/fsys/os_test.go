@@ -3,6 +3,7 @@ package fsys_test
 import (
 	"bufio"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,4 +74,48 @@ func TestLockExcludes(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestOpenFilesMove: on each system an open file can be renamed, also over another, and removed.
+func TestOpenFilesMove(t *testing.T) {
+	disk, dir := fsys.OS{}, t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	noError(t, os.WriteFile(to, []byte("old"), 0o600))
+	file, err := disk.OpenFile(from, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	noError(t, err)
+	reader, err := disk.OpenFile(from, os.O_RDONLY, 0)
+	noError(t, err)
+	noError(t, disk.Rename(from, to))
+	_, err = file.WriteAt([]byte("new"), 0)
+	noError(t, err)
+	got := make([]byte, 3)
+	_, err = reader.ReadAt(got, 0)
+	noError(t, err)
+	if string(got) != "new" {
+		t.Errorf("read %q", got)
+	}
+	noError(t, disk.Remove(to))
+	noError(t, errors.Join(file.Close(), reader.Close()))
+	_, err = disk.OpenFile(to, os.O_RDONLY, 0)
+	wantError(t, err, fs.ErrNotExist)
+}
+
+// TestOpenFileFlags: a file is made or met as the flags say, and one that only reads cannot write.
+func TestOpenFileFlags(t *testing.T) {
+	disk, name := fsys.OS{}, filepath.Join(t.TempDir(), "file")
+	_, err := disk.OpenFile(name, os.O_RDWR, 0)
+	wantError(t, err, fs.ErrNotExist)
+	for range 2 {
+		file, err := disk.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		noError(t, err)
+		noError(t, file.Close())
+	}
+	_, err = disk.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	wantError(t, err, fs.ErrExist)
+	file, err := disk.OpenFile(name, os.O_RDONLY, 0)
+	noError(t, err)
+	if _, err := file.WriteAt([]byte("x"), 0); err == nil {
+		t.Error("a file that was opened to be read could be written")
+	}
+	noError(t, file.Close())
 }

@@ -30,6 +30,7 @@ func noError(t testing.TB, err error) {
 // sink is who is behind our receivers, and answers as a test wants it.
 type sink struct {
 	mu       sync.Mutex // guards what follows
+	plain    bool       // OTAP is not served
 	answer   func(ctx context.Context, s otlp.Signal, body []byte) error
 	requests int
 	items    map[otlp.Signal]int
@@ -63,7 +64,9 @@ func (s *sink) receivers(t *testing.T, limit int64) (grpc, http string) {
 	g, h := receive.DefaultGRPC(), receive.DefaultHTTP()
 	g.Endpoint.Endpoint, h.Endpoint.Endpoint = "127.0.0.1:0", "127.0.0.1:0"
 	overGRPC := receive.NewGRPC(g, limits, admission, s, log)
-	overGRPC.AddOTAP(s)
+	if !s.plain {
+		overGRPC.AddOTAP(s)
+	}
 	overHTTP := receive.NewHTTP(h, limits, admission, s, log)
 	for _, one := range []interface {
 		Listen() error

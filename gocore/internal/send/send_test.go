@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,6 +46,16 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
+// TestNotesOfTheWay: what the way there has to say is told, once for all requests and lanes.
+func TestNotesOfTheWay(t *testing.T) {
+	s := sink{plain: true}
+	grpc, _ := s.receivers(t, 64<<20)
+	r := run1(t, Options{Destination: to(forward.OTAP, grpc), Generate: "logs", Items: 100, BatchItems: 10, Connections: 3})
+	if r.Items != 100 || len(r.Notes) != 1 || !strings.HasPrefix(r.Notes[0], `msg="a destination does not know OTAP; it gets OTLP"`) {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestFilesAndDirectories: each format that convert writes, and what the service keeps, a signal or all.
 func TestFilesAndDirectories(t *testing.T) {
 	dir := t.TempDir()
@@ -75,6 +87,45 @@ func TestFilesAndDirectories(t *testing.T) {
 	r = run1(t, Options{Destination: to(forward.OTLPGRPC, grpc), Paths: []string{dir, paths[0]}, Signal: "logs"})
 	if r.Fault != "" || r.Items != 2500 || r.Requests != 3 {
 		t.Errorf("logs only: %+v", r)
+	}
+}
+
+// TestReplay: with one connection messages arrive as they are, in order; progress counts the bytes of all files.
+func TestReplay(t *testing.T) {
+	var s sink
+	grpc, _ := s.receivers(t, 64<<20)
+	var paths []string
+	var size int64
+	for i := range 3 {
+		var lines strings.Builder
+		for j := range 100 {
+			fmt.Fprintf(&lines, `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"record %03d"}]}]}]}`+"\n", 100*i+j)
+		}
+		paths = append(paths, file(t, "a.json", lines.String()))
+		size += int64(lines.Len())
+	}
+	var last Progress
+	r := run1(t, Options{Destination: to(forward.OTLPGRPC, grpc), Paths: paths, Progress: func(p Progress) { last = p }})
+	if r.Items != 300 || last.Items != 300 || last.Done != size || last.Total != size {
+		t.Errorf("%+v, %+v", r, last)
+	}
+	for i, body := range s.bodies {
+		if want := fmt.Sprintf("record %03d", i); !strings.HasSuffix(string(body), want) {
+			t.Fatalf("%q, want %s", body, want)
+		}
+	}
+}
+
+// TestRejected: items of an acknowledged request that the receiver does not take count as such.
+func TestRejected(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too old"}}`)) // the test would fail
+	}))
+	defer server.Close()
+	r := run1(t, Options{Destination: to(forward.OTLPHTTPJSON, server.URL), Generate: "traces", Items: 20, BatchItems: 10})
+	if r.Items != 14 || r.Rejected != 6 || r.Requests != 2 || r.Signals["traces"] != 14 || len(r.Notes) != 1 || r.Notes[0] != "too old" {
+		t.Errorf("%+v", r)
 	}
 }
 
