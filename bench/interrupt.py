@@ -138,7 +138,15 @@ def serve(directory: Path) -> Callable[[], object]:
     return command("serve", "--output-dir", str(directory), "--otlp-grpc", "127.0.0.1:0", *off)
 
 
-CALLS = {each.__name__: each for each in (flush, close, traces, read, export, convert, doctor, serve)}
+def wait_for_spans(directory: Path) -> Callable[[], object]:
+    from otlp_arrow.testing import MockOtlpService
+
+    service = MockOtlpService(output_dir=directory)
+    return lambda: service.wait_for_spans(timeout=3600)
+
+
+ALL = (flush, close, traces, read, export, convert, doctor, serve, wait_for_spans)
+CALLS = {each.__name__: each for each in ALL}
 
 
 def measure(name: str) -> float:
@@ -180,7 +188,7 @@ def main() -> int:
         done = subprocess.run(run, stdout=subprocess.PIPE, text=True, check=True, timeout=120)
         found[name] = round(1000 * float(done.stdout.splitlines()[-1]))
     print(
-        json.dumps(found) if options.json else "\n".join(f"{name:8} {ms:5} ms" for name, ms in found.items())
+        json.dumps(found) if options.json else "\n".join(f"{name:14} {ms:5} ms" for name, ms in found.items())
     )
     return 0
 

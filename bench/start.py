@@ -1,4 +1,4 @@
-"""Measures how long things take to be ready, each in processes of their own.
+"""Measures how long things take to be ready, each in a process of its own; bench/import.py has imports.
 
 python bench/start.py [--rounds 15]
 
@@ -37,11 +37,6 @@ start = time.perf_counter()
 """
 
 PROBES = {
-    "import otlp_arrow": "import otlp_arrow; took()",
-    "pytest's plugin, where it is not used": """
-import pytest
-start = time.perf_counter()
-import otlp_arrow.pytest_plugin; took()""",
     "OtlpLibrary: import to first ack": """
 from otlp_arrow import OtlpLibrary
 library = OtlpLibrary(output_dir=place, otlp_http="127.0.0.1:0")

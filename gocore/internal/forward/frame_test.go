@@ -103,8 +103,12 @@ func FuzzSplit(f *testing.F) {
 		for _, part := range split(s, body, limits{max(bytes, 1), max(items, 0)}) {
 			sum += Items(s, part)
 		}
-		if want := Items(s, body); sum != want {
+		want := Items(s, body)
+		if sum != want {
 			t.Fatalf("%d of %d items", sum, want)
+		}
+		if got := Items(s, First(s, body, items)); got > want {
+			t.Fatalf("the first %d of %d items are %d", items, want, got)
 		}
 	})
 }
