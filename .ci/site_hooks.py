@@ -50,7 +50,9 @@ def on_page_markdown(markdown: str, *, page, config, **_) -> str:
     directory = Path(page.file.abs_src_path).parent
 
     def link(match: re.Match[str]) -> str:
-        return _checked(match[0], directory, Path(config.docs_dir), page.file.src_uri, config.repo_url)
+        return _checked(
+            match[0], directory, Path(config.docs_dir), page.file.src_uri, config.extra["repository"]
+        )
 
     parts = FENCE.split(markdown)
     return "".join(part if place % 2 else LINK.sub(link, part) for place, part in enumerate(parts))

@@ -29,6 +29,15 @@ def test_the_quick_start_is_three_commands(repository):
     assert "examples" in extras
 
 
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"])
+def test_files_that_pages_outside_of_the_site_name_are_there(repository, page):
+    text = (repository / page).read_text()
+    named = re.findall(r"\]\((?!https?:)([^)#\s]+)", text) + re.findall(r"\bdocs/[\w/-]+\.md\b", text)
+    missing = [name for name in named if not (repository / name).exists()]
+    assert not missing
+    assert named or page == "CONTRIBUTING.md"
+
+
 @pytest.fixture
 def docstrings(repository, monkeypatch):
     """The module that makes docstrings Markdown, with what it needs of griffe."""
