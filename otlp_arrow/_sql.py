@@ -75,6 +75,7 @@ def run(query: str, parameters: Parameters, listing: Listing) -> pa.Table:
     try:
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set python_enable_replacements = false")  # no variables as tables
             for signal in signals:
                 connection.register(signal.signal, signal)
             return _interruptible(connection, lambda: _result(connection, query, parameters))
@@ -82,7 +83,8 @@ def run(query: str, parameters: Parameters, listing: Listing) -> pa.Table:
         for signal in signals:
             if signal.failed is not None:
                 raise signal.failed from error
-        raise ConfigError(f"DuckDB: {error}") from error
+        hint = "; the tables are traces, logs and metrics" if "does not exist" in str(error) else ""
+        raise ConfigError(f"DuckDB: {error}{hint}") from error
 
 
 def _result(connection: Any, query: str, parameters: Parameters) -> pa.Table:

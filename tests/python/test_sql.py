@@ -150,6 +150,9 @@ def test_all_signals_of_a_library(library: OtlpLibrary, trace_request):
 def test_errors(out):
     with pytest.raises(ConfigError, match=r"DuckDB: .+selekt"):
         sql("selekt 1", source=out)
+    for name in ("spans", "signals", "out"):  # the last two are variables here and there
+        with pytest.raises(ConfigError, match="the tables are traces, logs and metrics"):
+            sql(f"select * from {name}", source=out)
     with pytest.raises(ConfigError, match="nam"):
         sql("select nam from traces", source=out)
     with pytest.raises(ConfigError, match="no result"):
