@@ -180,6 +180,40 @@ def test_rotation_compaction_and_retention(tmp_path, trace_request):
     assert got == slowly == Counter(str(n) for n in range(sent))
 
 
+def test_what_another_process_writes(tmp_path, trace_request):
+    """A directory that is empty at first; its writer rotates, and ends."""
+    code = """if True:
+        import sys
+        from otlp_arrow import OtlpLibrary
+        with OtlpLibrary(output_dir=sys.argv[1], files={"rotate_bytes": 65536}) as library:
+            for line in sys.stdin:
+                for _ in range(50):
+                    library.export_traces(bytes.fromhex(line))
+                library.flush()
+                print("written", flush=True)
+    """
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+        follow("traces", tmp_path, interval=0.01, timeout=60) as follower,
+    ):
+        got = Counter()
+        for turn in range(40):
+            process.stdin.write(trace_request(*(f"{turn} {n}" for n in range(20))).hex() + "\n")
+            process.stdin.flush()
+            got.update(take(follower, 1000))
+            assert process.stdout.readline() == "written\n"
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+        assert follower._step() is False
+        assert len(list((tmp_path / "otlp" / "traces").iterdir())) > 3
+    assert got == Counter({f"{turn} {n}": 50 for turn in range(40) for n in range(20)})
+
+
 def stream(batch):
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
