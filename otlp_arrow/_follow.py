@@ -69,9 +69,9 @@ def follow(
     timeout: seconds without a row after which the iteration ends; None: never.
     interval: seconds between looks at the directory.
 
-    Batches have the columns of their file; one of columns= that it lacks is null. Each row comes once, in spite
-    of rotation, compaction and retention; only rows that their writer had to write again after a crash may come
-    again.
+    Batches have the columns of their file; one of columns= that it lacks is null. Each row comes once, in
+    spite of rotation, compaction and retention; only rows that their writer had to write again after a crash
+    may come again.
 
     Raises IoError where source is no directory, ConfigError for an argument that cannot be used; the
     iteration raises IoError and InvalidDataError as read_traces does.
