@@ -12,8 +12,10 @@ microseconds beside it, named <time>, which is made where a query asks for it.
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import Future, wait
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
     Parameters = Sequence[object] | Mapping[str, object] | None
     Listing = Callable[[str], tuple[list[Part], bytes]]  # a signal's files, and the stream for none
+
+_SLICE = 0.1  # seconds
 
 
 def sql(query: str, parameters: Parameters = None, *, source: Source) -> pa.Table:
@@ -71,27 +75,54 @@ def run(query: str, parameters: Parameters, listing: Listing) -> pa.Table:
     try:
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set python_enable_replacements = false")  # no variables as tables
             for signal in signals:
                 connection.register(signal.signal, signal)
-            relation = connection.sql(query, params=parameters)
-            if relation is None:
-                raise ConfigError(f"the query has no result: {query!r}")
-            return relation.to_arrow_table()
-    except (duckdb.Error, RuntimeError) as error:
+            return _interruptible(connection, lambda: _result(connection, query, parameters))
+    except duckdb.Error as error:
         for signal in signals:
             if signal.failed is not None:
                 raise signal.failed from error
-        if "interrupted" in str(error).lower():  # what DuckDB makes of Ctrl-C
-            raise KeyboardInterrupt from error
-        raise ConfigError(f"DuckDB: {error}") from error
+        hint = "; the tables are traces, logs and metrics" if "does not exist" in str(error) else ""
+        raise ConfigError(f"DuckDB: {error}{hint}") from error
+
+
+def _result(connection: Any, query: str, parameters: Parameters) -> pa.Table:
+    relation = connection.sql(query, params=parameters)
+    if relation is None:
+        raise ConfigError(f"the query has no result: {query!r}")
+    return relation.to_arrow_table()
+
+
+def _interruptible(connection: Any, compute: Callable[[], pa.Table]) -> pa.Table:
+    """Lets Ctrl-C through: DuckDB 2.0 misses some, so it gets a thread, and what waits for that tells it."""
+    if threading.current_thread() is not threading.main_thread():
+        return compute()
+    future: Future[pa.Table] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(compute())
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=work, name="otlp-arrow-sql")
+    thread.start()
+    try:
+        while not wait([future], timeout=_SLICE).done:
+            pass
+        return future.result()
+    finally:
+        while thread.is_alive():  # one that comes before the query has begun is forgotten, too
+            connection.interrupt()
+            thread.join(_SLICE)
 
 
 class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
     """A signal's files as a Dataset that reads the columns and rows which a scanner is asked for."""
 
-    def __init__(
-        self, signal: str, parts: list[Part], empty: bytes
-    ) -> None:  # pyarrow's forbids to be called
+    def __init__(self, signal: str, parts: list[Part], empty: bytes) -> None:
+        # pyarrow's own forbids to be called.
         self.signal = signal
         self.failed: BaseException | None = None
         self._parts = parts
@@ -122,9 +153,7 @@ class SignalDataset(ds.Dataset):  # type: ignore[misc] # pyarrow has no types
                 full = with_times(conform(table, stored))
                 rows = full if filter is None else full.filter(filter)
                 yield from rows.select(wanted).to_batches()
-        except GeneratorExit:
-            raise
-        except BaseException as error:
+        except Exception as error:
             self.failed = error
             raise
 

@@ -79,6 +79,16 @@ def test_columns_and_dictionaries(library: OtlpLibrary, trace_request):
     assert batch.schema.field("name").type == pa.dictionary(pa.int32(), pa.utf8())
 
 
+def test_a_column_that_only_some_files_have(write, spans):
+    write(spans(1), seq=1)
+    out = write(spans(2, http_route="/x"), seq=2)
+    batches = list(follow("traces", out, columns=["http_route", "name"], existing=True, timeout=0))
+    assert [batch.to_pylist() for batch in batches] == [
+        [{"http_route": None, "name": "span 1"}],
+        [{"http_route": "/x", "name": "span 2"}],
+    ]
+
+
 def test_it_ends_with_the_library(tmp_path, trace_request):
     with OtlpLibrary(output_dir=tmp_path) as library:
         follower = library.follow("traces")
@@ -178,6 +188,40 @@ def test_rotation_compaction_and_retention(tmp_path, trace_request):
             slowly.update(names([next(slow)]))
         assert quick._step() is slow._step() is False
     assert got == slowly == Counter(str(n) for n in range(sent))
+
+
+def test_what_another_process_writes(tmp_path, trace_request):
+    """A directory that is empty at first; its writer rotates, and ends."""
+    code = """if True:
+        import sys
+        from otlp_arrow import OtlpLibrary
+        with OtlpLibrary(output_dir=sys.argv[1], files={"rotate_bytes": 65536}) as library:
+            for line in sys.stdin:
+                for _ in range(50):
+                    library.export_traces(bytes.fromhex(line))
+                library.flush()
+                print("written", flush=True)
+    """
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+        follow("traces", tmp_path, interval=0.01, timeout=60) as follower,
+    ):
+        got = Counter()
+        for turn in range(40):
+            process.stdin.write(trace_request(*(f"{turn} {n}" for n in range(20))).hex() + "\n")
+            process.stdin.flush()
+            got.update(take(follower, 1000))
+            assert process.stdout.readline() == "written\n"
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+        assert follower._step() is False
+        assert len(list((tmp_path / "otlp" / "traces").iterdir())) > 3
+    assert got == Counter({f"{turn} {n}": 50 for turn in range(40) for n in range(20)})
 
 
 def stream(batch):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
@@ -44,6 +45,11 @@ def test_times_suit_date_functions(out):
     assert sql(query, source=out)[0].cast(pa.int64()).to_pylist() == [HOUR // 1000, 2 * HOUR // 1000]
     exact = sql("select max(start_time_unix_nano) from traces where service_name = 'shop'", source=out)[0]
     assert exact.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist() == [HOUR + 999]
+
+
+def test_from_another_thread(out):
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(rows, "select count(*) from traces", source=out).result() == [(5,)]
 
 
 def test_parameters(out):
@@ -144,6 +150,9 @@ def test_all_signals_of_a_library(library: OtlpLibrary, trace_request):
 def test_errors(out):
     with pytest.raises(ConfigError, match=r"DuckDB: .+selekt"):
         sql("selekt 1", source=out)
+    for name in ("spans", "signals", "out"):  # the last two are variables here and there
+        with pytest.raises(ConfigError, match="the tables are traces, logs and metrics"):
+            sql(f"select * from {name}", source=out)
     with pytest.raises(ConfigError, match="nam"):
         sql("select nam from traces", source=out)
     with pytest.raises(ConfigError, match="no result"):
@@ -171,16 +180,17 @@ def test_without_duckdb(out):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize("query", ["select count(*) from range(1000000000000)", "select * from traces"])
-def test_ctrl_c_ends_a_query(out, query):
-    """While DuckDB computes, and while it waits for rows."""
+@pytest.mark.parametrize("table", ["range(1000000000000) a, range(1000) b", "traces"])
+def test_ctrl_c_ends_a_query(out, table):
+    """While DuckDB computes, and while it reads files without end."""
     code = """if True:
-        import signal, sys, threading
+        import itertools, signal, sys
         from otlp_arrow import _sql, sql
         signal.signal(signal.SIGINT, signal.default_int_handler)
         print(sql("select 1", source=sys.argv[1]).num_rows, flush=True)
+        really = _sql.scan
         def scan(parts, selection):
-            threading.Event().wait()
+            yield from itertools.cycle(list(really(parts, selection)))
         _sql.scan = scan
         try:
             print("ready", flush=True)
@@ -188,6 +198,7 @@ def test_ctrl_c_ends_a_query(out, query):
         except KeyboardInterrupt:
             print("interrupted", flush=True)
     """
+    query = f"select count(*) from {table} where random() >= 0"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(out), query], stdout=subprocess.PIPE, text=True
     ) as process:

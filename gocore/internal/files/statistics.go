@@ -30,12 +30,12 @@ type Statistics struct {
 	Rows  int64 `json:"rows"`
 	// Times are the lowest and the highest time that rows are filtered by; empty where no row has
 	// one, nil where that is not told.
-	Times *[]int64 `json:"times"`
+	Times []int64 `json:"times"`
 	// Untimed says that there may be rows without a time.
 	Untimed bool `json:"untimed"`
 	// Services are the values of service_name, nil among them for rows that have none; nil where
 	// that is not told.
-	Services *[]*string `json:"services"`
+	Services []*string `json:"services"`
 }
 
 const (
@@ -51,11 +51,11 @@ const (
 func (s *Statistics) text() string {
 	b := fmt.Appendf(nil, `%*s {"bytes":%*d,"rows":%d`, sumDigits, "", sizeDigits, 0, s.Rows)
 	if s.Times != nil {
-		times, _ := json.Marshal(*s.Times) // numbers never fail
+		times, _ := json.Marshal(s.Times) // numbers never fail
 		b = fmt.Appendf(b, `,"times":%s,"untimed":%t`, times, s.Untimed)
 	}
 	if s.Services != nil {
-		names, err := json.Marshal(*s.Services)
+		names, err := json.Marshal(s.Services)
 		if err == nil {
 			b = fmt.Appendf(b, `,"services":%s`, names)
 		}
@@ -88,7 +88,7 @@ func parseStatistics(text string) (s Statistics, ok bool) {
 	if json.Unmarshal([]byte(text[sumDigits+1:]), &s) != nil {
 		return s, false
 	}
-	return s, s.Bytes > 0 && (s.Times == nil || len(*s.Times) == 0 || len(*s.Times) == 2)
+	return s, s.Bytes > 0 && (len(s.Times) == 0 || len(s.Times) == 2)
 }
 
 // statisticsOf notes what is in a batch of a signal.
@@ -128,9 +128,9 @@ func (s *Statistics) addTimes(batch arrow.RecordBatch, names []string) {
 		}
 		s.Untimed = s.Untimed || !timed
 	}
-	s.Times = &[]int64{}
+	s.Times = []int64{}
 	if lowest <= highest {
-		s.Times = &[]int64{int64(lowest), int64(highest)}
+		s.Times = []int64{int64(lowest), int64(highest)}
 	}
 }
 
@@ -159,7 +159,7 @@ func (s *Statistics) addServices(batch arrow.RecordBatch) {
 	if column.NullN() > 0 {
 		names = append(names, nil)
 	}
-	s.Services = &names
+	s.Services = names
 }
 
 // signalOf is the signal that a schema says it is of; "" for none.

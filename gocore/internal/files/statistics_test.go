@@ -181,7 +181,7 @@ func TestOddStatistics(t *testing.T) {
 	head := []byte("head" + text + "tail")
 	seal(head, text, 123)
 	good := string(head[4 : len(head)-4])
-	if got, ok := parseStatistics(good); !ok || got.Bytes != 123 || (*got.Times)[1] != 1 || *(*got.Services)[0] != "a" {
+	if got, ok := parseStatistics(good); !ok || got.Bytes != 123 || got.Times[1] != 1 || *got.Services[0] != "a" {
 		t.Fatalf("%q: %+v, %v", good, got, ok)
 	}
 	for i := range good {

@@ -172,15 +172,14 @@ func (p *plan) rows(batch arrow.RecordBatch) (rows []int, err error) {
 func (p *plan) mayWant(s files.Statistics) bool {
 	if p.Services != nil && s.Services != nil {
 		wanted := func(name *string) bool { return name != nil && slices.Contains(p.Services, *name) }
-		if !slices.ContainsFunc(*s.Services, wanted) {
+		if !slices.ContainsFunc(s.Services, wanted) {
 			return false
 		}
 	}
 	if p.Since == nil && p.Until == nil || s.Times == nil {
 		return true
 	}
-	times := *s.Times
-	return len(times) > 0 && (p.Since == nil || times[1] >= *p.Since) && (p.Until == nil || times[0] < *p.Until)
+	return len(s.Times) > 0 && (p.Since == nil || s.Times[1] >= *p.Since) && (p.Until == nil || s.Times[0] < *p.Until)
 }
 
 // timed tells whether a row is within the bounds of time; one without a time is not.
