@@ -69,8 +69,9 @@ def follow(
     timeout: seconds without a row after which the iteration ends; None: never.
     interval: seconds between looks at the directory.
 
-    Batches have the columns of their file. Each row comes once, in spite of rotation, compaction and
-    retention; only rows that their writer had to write again after a crash may come again.
+    Batches have the columns of their file; one of columns= that it lacks is null. Each row comes once, in
+    spite of rotation, compaction and retention; only rows that their writer had to write again after a crash
+    may come again.
 
     Raises IoError where source is no directory, ConfigError for an argument that cannot be used; the
     iteration raises IoError and InvalidDataError as read_traces does.
@@ -318,11 +319,11 @@ class _Growing:
         selection.check(self._path, stream.schema)
         for run in runs(stream, self._place, selection):
             if run.ranges:
-                yield decode(stream, run.ranges, selection)
+                yield _complete(decode(stream, run.ranges, selection), selection)
             self._place = run.end
         end = _end(stream, self._place)
         for table in rest(stream, self._place, end, selection):
-            yield selection.apply(table)
+            yield _complete(selection.apply(table), selection)
         self._place = end
 
     def _stream(self) -> Stream | None:
@@ -340,6 +341,16 @@ class _Growing:
         if self._fresh:
             self._place, self._fresh = stream.begin, False
         return stream
+
+
+def _complete(table: pa.Table, selection: Selection) -> pa.Table:
+    """The table with all columns that are wanted, null where the file has none: another one may have it."""
+    if selection.columns is None:
+        return table
+    for name in selection.columns:
+        if name not in table.schema.names:
+            table = table.append_column(name, pa.nulls(table.num_rows))
+    return table.select(list(selection.columns))
 
 
 def _cut(data: pa.Buffer) -> bool:

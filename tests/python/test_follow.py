@@ -79,6 +79,16 @@ def test_columns_and_dictionaries(library: OtlpLibrary, trace_request):
     assert batch.schema.field("name").type == pa.dictionary(pa.int32(), pa.utf8())
 
 
+def test_a_column_that_only_some_files_have(write, spans):
+    write(spans(1), seq=1)
+    out = write(spans(2, http_route="/x"), seq=2)
+    batches = list(follow("traces", out, columns=["http_route", "name"], existing=True, timeout=0))
+    assert [batch.to_pylist() for batch in batches] == [
+        [{"http_route": None, "name": "span 1"}],
+        [{"http_route": "/x", "name": "span 2"}],
+    ]
+
+
 def test_it_ends_with_the_library(tmp_path, trace_request):
     with OtlpLibrary(output_dir=tmp_path) as library:
         follower = library.follow("traces")

@@ -40,6 +40,9 @@ func (s *otapStream) close() { s.cancel() }
 // exchange sends batches and waits until each has its status. Of several verdicts the worst
 // counts for all: OTLP knows one answer to a request.
 func (s *otapStream) exchange(ctx context.Context, timeout time.Duration, batches []otap.Batch) verdict {
+	if err := ctx.Err(); err != nil { // which would race with a quick answer below
+		return ofGRPC(status.FromContextError(err).Err())
+	}
 	late := time.AfterFunc(timeout, s.cancel)
 	defer late.Stop()
 	defer context.AfterFunc(ctx, s.cancel)()
