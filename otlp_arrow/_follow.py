@@ -227,33 +227,39 @@ class _Files:
         self.passed: list[Part] = []
 
     def skip(self) -> None:
-        """Passes over what is there now."""
-        for _ in self._rounds(lambda file: file.skip()):
-            pass
-        growing = [Part(path, file.place) for path, file in self._open.items()]
-        parts = [*growing, *map(Part, self._done)]
+        """Passes over what is there now; files that are finished are not even opened."""
+        listed, growing = self._list()
+        self._done = {part.path for part in listed} - growing
+        for path in growing:
+            file = self._opened(path)
+            if file is not None:
+                with told(path):
+                    file.skip()
+        parts = [*(Part(path, file.place) for path, file in self._open.items()), *map(Part, self._done)]
         self.passed = sorted(parts, key=lambda part: age(part.path))
 
     def grown(self) -> Iterator[pa.Table]:
         """The wanted rows that came since the last time."""
-        return self._rounds(lambda file: file.tables(self._selection))
+        listed, growing = self._list()
+        paths = {part.path for part in listed}
+        for path in sorted((paths | self._open.keys()) - self._done, key=age):
+            file = self._open.get(path) or self._opened(path)
+            if file is not None:
+                with told(path):
+                    yield from file.tables(self._selection)
+            if path not in growing:
+                self._finish(path)
+        self._done &= paths  # the names of files that retention removed need not be known
 
-    def _rounds(self, read: Callable[[_Growing], Iterator[pa.Table]]) -> Iterator[pa.Table]:
+    def _list(self) -> tuple[list[Part], set[Path]]:
+        """The files that are there, and those of them that may grow."""
         try:
             if self._flush is not None:
                 self._flush()
         except ClosedError:
             self.ended = True
         listed = list(find(self._selection.signal, self._source))
-        growing = _growing(listed)
-        paths = {part.path for part in listed}
-        for path in sorted((paths | self._open.keys()) - self._done, key=age):
-            file = self._open.get(path) or self._opened(path)
-            if file is not None:
-                yield from file.told(read)
-            if path not in growing:
-                self._finish(path)
-        self._done &= paths  # the names of files that retention removed need not be known
+        return listed, _growing(listed)
 
     def _opened(self, path: Path) -> _Growing | None:
         try:
@@ -301,15 +307,10 @@ class _Growing:
     def close(self) -> None:
         self._file.close()
 
-    def told(self, read: Callable[[_Growing], Iterator[pa.Table]]) -> Iterator[pa.Table]:
-        with told(self._path):
-            yield from read(self)
-
-    def skip(self) -> Iterator[pa.Table]:
+    def skip(self) -> None:
         stream = self._stream()
         if stream is not None:
             self._place = _end(stream, self._place)
-        return iter(())
 
     def tables(self, selection: Selection) -> Iterator[pa.Table]:
         """The wanted rows from where it was read to on."""

@@ -79,6 +79,18 @@ def test_columns_and_dictionaries(library: OtlpLibrary, trace_request):
     assert batch.schema.field("name").type == pa.dictionary(pa.int32(), pa.utf8())
 
 
+def test_old_files_are_not_opened_for_new_rows(write, spans, tmp_path):
+    out = write(spans(1), seq=1)
+    (damaged,) = (out / "otlp" / "traces").iterdir()
+    damaged.write_bytes(b"this is no Arrow file, but it is long enough" * 10)
+    write(spans(2), seq=2)
+    with follow("traces", out, timeout=0) as follower:
+        assert names(follower) == []
+    with follow("traces", out) as follower:
+        write(spans(3), seq=3)
+        assert take(follower, 1) == ["span 3"]
+
+
 def test_a_column_that_only_some_files_have(write, spans):
     write(spans(1), seq=1)
     out = write(spans(2, http_route="/x"), seq=2)
