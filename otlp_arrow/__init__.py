@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._convert import Converted, convert
-    from ._follow import Follow, follow
-    from ._sql import sql
+    from ._read.follow import Follow, follow
+    from ._read.sql import sql
     from .errors import (
         ClosedError,
         ConfigError,
@@ -71,10 +71,10 @@ _MODULES = {
     **dict.fromkeys(("ArrowLogExporter", "ArrowMetricExporter", "ArrowSpanExporter"), ".sdk"),
     **dict.fromkeys(("Converted", "convert"), "._convert"),
     **dict.fromkeys(("Endpoints", "OtlpLibrary"), ".library"),
-    **dict.fromkeys(("Follow", "follow"), "._follow"),
+    **dict.fromkeys(("Follow", "follow"), "._read.follow"),
     **dict.fromkeys(("attributes", "to_duckdb", "to_pandas", "to_polars"), ".frames"),
     **dict.fromkeys(("empty_table", "read_batches", "read_logs", "read_metrics", "read_traces"), ".tables"),
-    "sql": "._sql",
+    "sql": "._read.sql",
     **dict.fromkeys(("SpanNode", "TraceTree", "trace_tree"), ".trees"),
 }
 

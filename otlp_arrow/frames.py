@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._plain import plain_schema
+from ._read.plain import plain_schema
 from .errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from . import _fork, _requests, config
+from . import _fork, config
+from ._export import requests as _requests
 from ._handle import Buffer, Handle, resolve
 from .config import UNSET, StrPath, Unset
 from .errors import DeadlineError, IoError, OtlpArrowError, OverloadedError
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from ._files import Part
-    from ._follow import Follow
-    from ._select import Selection, When
-    from ._sql import Parameters
+    from ._read.files import Part
+    from ._read.follow import Follow
+    from ._read.select import Selection, When
+    from ._read.sql import Parameters
     from .trees import TraceTree
 
 _open: weakref.WeakSet[OtlpLibrary] = weakref.WeakSet()
@@ -289,8 +290,8 @@ class OtlpLibrary:
         without a follower. It ends when the library is closed and all rows were given. All else is as in
         otlp_arrow.follow.
         """
-        from ._follow import Follow
-        from ._select import Selection
+        from ._read.follow import Follow
+        from ._read.select import Selection
 
         return Follow(
             self._output_dir,
@@ -310,7 +311,8 @@ class OtlpLibrary:
 
         timeout: seconds for the flush before it. Raises as otlp_arrow.sql, and DeadlineError, ClosedError.
         """
-        from . import _sql, tables  # loads pyarrow
+        from . import tables  # loads pyarrow
+        from ._read import sql as _sql  # loads pyarrow
 
         def listing(signal: str) -> tuple[list[Part], bytes]:
             parts = tables.snapshot(self._handle.files(signal, timeout))
@@ -373,7 +375,7 @@ class OtlpLibrary:
     def _repr_html_(self) -> str | None:
         """How much there is of each signal, when, and of which services; None when that cannot be told."""
         try:
-            from . import _html  # loads pyarrow
+            from ._show import html as _html  # loads pyarrow
 
             state = "closed" if self.closed or self._handle.inherited else "open"
             listeners = {} if state == "closed" else {k: v for k, v in vars(self._endpoints).items() if v}
@@ -386,7 +388,7 @@ class OtlpLibrary:
 
     def _parts_to_show(self, signal: str) -> list[Part]:
         from . import tables
-        from ._files import find
+        from ._read.files import find
 
         try:
             return tables.snapshot(self._handle.files(signal, 1.0))

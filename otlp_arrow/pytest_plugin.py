@@ -18,7 +18,7 @@ from .errors import NotReceivedError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from ._artefact import Artefact
+    from ._mock.artefact import Artefact
     from .testing import MockOtlpService
 
 # What would send an app's telemetry elsewhere, or with another's key, for all signals or for one.
@@ -120,7 +120,7 @@ def _artefact(config: pytest.Config) -> Artefact | None:
     directory = config.getoption("--otlp-output-dir")
     if not directory:
         return None
-    from ._artefact import Artefact
+    from ._mock.artefact import Artefact
 
     worker = getattr(config, "workerinput", {}).get("workerid", "main")  # of xdist
     return Artefact(config.invocation_params.dir / directory, worker)

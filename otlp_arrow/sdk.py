@@ -33,11 +33,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from ._encode_logs import encode_logs
-from ._encode_metrics import encode_metrics
-from ._encode_traces import encode_spans
-from ._exporting import Sender, open_outlet
-from ._outlet import logger
+from ._export.encode_logs import encode_logs
+from ._export.encode_metrics import encode_metrics
+from ._export.encode_traces import encode_spans
+from ._export.exporting import Sender, open_outlet
+from ._export.outlet import logger
 
 try:
     from opentelemetry.sdk._logs import export as _logs

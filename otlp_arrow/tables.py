@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from . import _handle
-from ._files import Part, Source, StrPath, find, map_part, told
-from ._ipc import Stream
-from ._scan import scan
-from ._select import Selection, When
+from ._read.files import Part, Source, StrPath, find, map_part, told
+from ._read.ipc import Stream
+from ._read.scan import scan
+from ._read.select import Selection, When
 from .errors import InvalidDataError
 
 if TYPE_CHECKING:

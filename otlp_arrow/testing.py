@@ -23,8 +23,9 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from . import _faults, config
-from ._counts import Counts, Requests
+from . import config
+from ._mock import faults as _faults
+from ._mock.counts import Counts, Requests
 from .errors import ConfigError, DeadlineError, NotReceivedError
 from .library import Endpoints, OtlpLibrary
 
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from ._items import DataPoint, Event, Link, LogRecord, Span
-    from ._received import Received
-    from ._wanted import Wanted
+    from ._mock.items import DataPoint, Event, Link, LogRecord, Span
+    from ._mock.received import Received
+    from ._mock.wanted import Wanted
     from .trees import TraceTree
 
 __all__ = [
@@ -69,7 +70,7 @@ def _close_all() -> None:  # before the library closes what is left, so that dir
 
 def __getattr__(name: str) -> object:
     if name in ("DataPoint", "Event", "Link", "LogRecord", "Span"):
-        from . import _items  # loads pyarrow
+        from ._mock import items as _items  # loads pyarrow
 
         return getattr(_items, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -299,7 +300,7 @@ class MockOtlpService:
 
     def report(self) -> str:
         """What came, as text: the trees of the traces, log records, data points, counts of requests."""
-        from . import _report
+        from ._mock import report as _report
 
         logs, points = self.logs(), self.metrics()
         table, requests = self.spans_table(), self.requests
@@ -311,7 +312,7 @@ class MockOtlpService:
         return "\n\n".join(parts)
 
     def _of(self, signal: str) -> Received:
-        from ._received import Received  # loads pyarrow
+        from ._mock.received import Received  # loads pyarrow
 
         if signal not in self._signals:
             self._signals[signal] = Received(signal)
@@ -469,8 +470,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _wanted(signal: str, where: Callable[[Any], object] | None, filters: dict[str, Any]) -> Wanted:
-    from . import _items  # loads pyarrow
-    from ._wanted import Wanted
+    from ._mock import items as _items  # loads pyarrow
+    from ._mock.wanted import Wanted
 
     kinds = {"traces": _items.Span, "logs": _items.LogRecord, "metrics": _items.DataPoint}
     return Wanted(kinds[signal], where, filters)

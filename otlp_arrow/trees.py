@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._values import values_of
+from ._read.values import values_of
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class TraceTree:
 
     def _repr_html_(self) -> str:
         """Its spans as bars over time, for notebooks."""
-        from . import _flame
+        from ._show import flame as _flame
 
         return _flame.flame(self)
 

@@ -85,7 +85,7 @@ def _sql(options: argparse.Namespace, query: str, source: str, format: str) -> i
     wrong = [f"--{name}" for name in given if getattr(options, name)]
     if wrong:
         raise ConfigError(f"{', '.join(wrong)}: for traces, logs and metrics; SQL has WHERE and SELECT")
-    from .._sql import sql
+    from .._read.sql import sql
     from .._work import Work
 
     with progress(sys.stderr, "asking"):

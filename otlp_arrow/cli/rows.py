@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from .._values import value_of
+from .._read.values import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from .._follow import Follow, follow
-from .._scan import scan
-from .._select import Selection
+from .._read.follow import Follow, follow
+from .._read.scan import scan
+from .._read.select import Selection
 from ..errors import ConfigError
 from . import colour
 from .convert import SIGNALS

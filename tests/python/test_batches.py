@@ -3,7 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from otlp_arrow import ConfigError, InvalidDataError, IoError, OtlpLibrary, _scan, read_batches, read_traces
+from otlp_arrow import ConfigError, InvalidDataError, IoError, OtlpLibrary, read_batches, read_traces
+from otlp_arrow._read import scan as _scan
 
 
 def test_batches_have_what_the_table_has(write, spans):

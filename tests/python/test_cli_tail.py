@@ -10,8 +10,8 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otlp_arrow import OtlpLibrary, cli, follow
-from otlp_arrow._scan import scan
-from otlp_arrow._select import Selection
+from otlp_arrow._read.scan import scan
+from otlp_arrow._read.select import Selection
 from otlp_arrow.cli.lines import line
 
 

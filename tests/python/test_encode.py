@@ -19,10 +19,10 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext
 from sdk_objects import Objects
 
-from otlp_arrow import _encode
-from otlp_arrow._encode_logs import encode_logs
-from otlp_arrow._encode_metrics import encode_metrics
-from otlp_arrow._encode_traces import encode_spans
+from otlp_arrow._export import encode as _encode
+from otlp_arrow._export.encode_logs import encode_logs
+from otlp_arrow._export.encode_metrics import encode_metrics
+from otlp_arrow._export.encode_traces import encode_spans
 
 SEEDS = range(40)
 

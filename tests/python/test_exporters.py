@@ -39,14 +39,14 @@ from otlp_arrow import (
     OtlpLibrary,
     OverloadedError,
     TooLargeError,
-    _exporting,
     _handle,
-    _outlet,
     config,
     read_logs,
     read_metrics,
     read_traces,
 )
+from otlp_arrow._export import exporting as _exporting
+from otlp_arrow._export import outlet as _outlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,16 +10,8 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
-from otlp_arrow import (
-    ConfigError,
-    OtlpLibrary,
-    attributes,
-    read_traces,
-    to_duckdb,
-    to_pandas,
-    to_polars,
-)
-from otlp_arrow._values import values_of
+from otlp_arrow import ConfigError, OtlpLibrary, attributes, read_traces, to_duckdb, to_pandas, to_polars
+from otlp_arrow._read.values import values_of
 from otlp_arrow.frames import hex_ids
 
 START = 1_767_323_045_123_456_789

@@ -20,12 +20,12 @@ from otlp_arrow import (
     InvalidDataError,
     IoError,
     OtlpLibrary,
-    _helped,
-    _helper,
     config,
     read_traces,
 )
-from otlp_arrow._helped import Helped, HelperGoneError
+from otlp_arrow._export import helped as _helped
+from otlp_arrow._export import helper as _helper
+from otlp_arrow._export.helped import Helped, HelperGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,12 @@ from html.parser import HTMLParser
 import pyarrow as pa
 import pytest
 
-from otlp_arrow import OtlpLibrary, _flame, _html, _overview
-from otlp_arrow._files import find
-from otlp_arrow._ipc import message_at
+from otlp_arrow import OtlpLibrary
+from otlp_arrow._read.files import find
+from otlp_arrow._read.ipc import message_at
+from otlp_arrow._show import flame as _flame
+from otlp_arrow._show import html as _html
+from otlp_arrow._show import overview as _overview
 from otlp_arrow.trees import TraceTree
 
 SECOND = 1_000_000_000

@@ -5,9 +5,9 @@ import random
 import pyarrow as pa
 import pytest
 
-from otlp_arrow import _repeat
-from otlp_arrow._plain import plain, plain_type
-from otlp_arrow._repeat import Repeats
+from otlp_arrow._read import repeat as _repeat
+from otlp_arrow._read.plain import plain, plain_type
+from otlp_arrow._read.repeat import Repeats
 
 TEXT = pa.dictionary(pa.int32(), pa.utf8())
 MAP = pa.map_(TEXT, TEXT)

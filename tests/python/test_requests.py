@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sdk_objects import Objects
 
-from otlp_arrow import _requests
+from otlp_arrow._export import requests as _requests
 
 if TYPE_CHECKING:
     from otlp_arrow import OtlpLibrary

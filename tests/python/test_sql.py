@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
-from otlp_arrow import ConfigError, InvalidDataError, OtlpLibrary, _scan, _sql, sql
-from otlp_arrow._files import find
-from otlp_arrow._ipc import group_at
+from otlp_arrow import ConfigError, InvalidDataError, OtlpLibrary, sql
+from otlp_arrow._read import scan as _scan
+from otlp_arrow._read import sql as _sql
+from otlp_arrow._read.files import find
+from otlp_arrow._read.ipc import group_at
 
 HOUR = 3_600_000_000_000
 
@@ -185,7 +187,8 @@ def test_ctrl_c_ends_a_query(out, table):
     """While DuckDB computes, and while it reads files without end."""
     code = """if True:
         import itertools, signal, sys
-        from otlp_arrow import _sql, sql
+        from otlp_arrow._read import sql as _sql
+        from otlp_arrow import sql
         signal.signal(signal.SIGINT, signal.default_int_handler)
         print(sql("select 1", source=sys.argv[1]).num_rows, flush=True)
         really = _sql.scan

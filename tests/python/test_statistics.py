@@ -12,10 +12,12 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLogs, ScopeLogs
 
-from otlp_arrow import OtlpLibrary, _ipc, _scan, follow, read_batches, read_logs
-from otlp_arrow._files import find, map_part
+from otlp_arrow import OtlpLibrary, follow, read_batches, read_logs
 from otlp_arrow._handle import maintain
-from otlp_arrow._ipc import Stream, group_at
+from otlp_arrow._read import ipc as _ipc
+from otlp_arrow._read import scan as _scan
+from otlp_arrow._read.files import find, map_part
+from otlp_arrow._read.ipc import Stream, group_at
 
 SERVICES = ["a", "b", "c", None]
 

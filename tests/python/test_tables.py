@@ -7,18 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from otlp_arrow import (
-    ConfigError,
-    InvalidDataError,
-    IoError,
-    _plain,
-    _scan,
-    read_logs,
-    read_metrics,
-    read_traces,
-    tables,
-)
-from otlp_arrow._select import Selection, nanoseconds
+from otlp_arrow import ConfigError, InvalidDataError, IoError, read_logs, read_metrics, read_traces, tables
+from otlp_arrow._read import plain as _plain
+from otlp_arrow._read import scan as _scan
+from otlp_arrow._read.select import Selection, nanoseconds
 
 
 def starts(table):

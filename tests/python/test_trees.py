@@ -5,7 +5,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status, TracesData
 
 from otlp_arrow import ConfigError, OtlpLibrary, TraceTree, read_traces, trace_tree
-from otlp_arrow._values import value_of, values_of
+from otlp_arrow._read.values import value_of, values_of
 from otlp_arrow.trees import duration
 
 TRACE = b"\x01" * 16

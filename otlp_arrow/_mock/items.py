@@ -1,6 +1,6 @@
 """Spans, log records and data points as simple objects, made of the rows of the tables.
 
-Values of attributes have their Python types (see _values.py), times are nanoseconds since 1970 UTC, and ids
+Values of attributes have their Python types (see _read/values.py), times are nanoseconds since 1970 UTC, and ids
 are hex digits: all that a test compares is plain.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ._values import value_of, values_of
+from .._read.values import value_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._files import map_part, told
-from ._ipc import OddStreamError, Statistics, Stream, group_at
-from ._select import SERVICE, TIMES, Selection
+from .._read.files import map_part, told
+from .._read.ipc import OddStreamError, Statistics, Stream, group_at
+from .._read.select import SERVICE, TIMES, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ._files import Part
+    from .._read.files import Part
 
 
 _LONG = 10_000_000_000  # nanoseconds; batches are of 5 s by default

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ._plain import plain
+from .plain import plain
 
 _LEAST = 1 << 10  # values
 _MOST = 1 << 6  # values in a period
@@ -27,7 +27,7 @@ class Repeats:
         self._known: dict[tuple[object, ...], Any] = {}  # the longest text of each period
 
     def plain(self, column: Any, kind: pa.DataType) -> Any:
-        """A chunked column in its plain type, as _plain.plain gives it."""
+        """A chunked column in its plain type, as plain gives it."""
         made = [self._chunk(chunk, kind) for chunk in column.chunks]
         if all(repeated is None for repeated in made):
             return plain(column, kind)

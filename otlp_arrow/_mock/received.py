@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ._counts import Requests
-from ._items import items_of
-from ._tail import Tail
-from .tables import empty_table
+from ..tables import empty_table
+from .counts import Requests
+from .items import items_of
+from .tail import Tail
 
 if TYPE_CHECKING:
-    from .library import OtlpLibrary
+    from ..library import OtlpLibrary
 
 PATIENCE = 30.0  # seconds for what takes milliseconds
 

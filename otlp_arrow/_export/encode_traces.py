@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from ._encode import Memo, Request, attributes, fixed32, sized, text, time, varint
+from .encode import Memo, Request, attributes, fixed32, sized, text, time, varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A forked child's side of its helper process; see _helper."""
+"""A forked child's side of its helper process; see helper."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 import threading
 from pathlib import Path
 
-from . import _helper, errors
-from .errors import ClosedError, DeadlineError, IoError, OtlpArrowError
+from .. import errors
+from ..errors import ClosedError, DeadlineError, IoError, OtlpArrowError
+from . import helper as _helper
 
 MARGIN = 5.0  # seconds more than the helper itself may take
 PATIENCE = 30.0  # seconds for what has no time of its own
@@ -126,14 +127,14 @@ def _error(payload: bytearray) -> OtlpArrowError:
 
 
 # Our directory comes last, since others beside us may be called as a module of the standard library is.
-_CODE = "import sys; sys.path.append(sys.argv[2]); from otlp_arrow._helper import main; main()"
+_CODE = "import sys; sys.path.append(sys.argv[2]); from otlp_arrow._export.helper import main; main()"
 
 
 def _start(standard_input: socket.socket) -> subprocess.Popen[bytes]:
     """Without site: no sitecustomize, which may instrument each new Python. In a session of its own, so that
     Ctrl-C in a terminal is the child's alone."""
     _leaving[:] = [process for process in _leaving if process.poll() is None]
-    where = str(Path(__file__).parents[1])
+    where = str(Path(__file__).parents[2])
     return subprocess.Popen(
         [_python(), "-S", "-P", "-c", _CODE, str(os.getpid()), where],
         stdin=standard_input.fileno(),

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.fs
 
-from ._plain import plain_schema
-from ._select import SERVICE, TIMES
-from .frames import MICROS, NANOS
+from ..frames import MICROS, NANOS
+from .plain import plain_schema
+from .select import SERVICE, TIMES
 
 if TYPE_CHECKING:
-    from ._ipc import Statistics
+    from .ipc import Statistics
 
 
 class Guarantee:

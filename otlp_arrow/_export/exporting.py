@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _outlet, config
-from .errors import ConfigError, InvalidDataError, OtlpArrowError, OverloadedError
+from .. import config
+from ..errors import ConfigError, InvalidDataError, OtlpArrowError, OverloadedError
+from . import outlet as _outlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .config import StrPath
-    from .library import OtlpLibrary
+    from ..config import StrPath
+    from ..library import OtlpLibrary
 
 SETTINGS = ("durability", "files", "forwarding", "limits", "log", "queue", "retention", "write_interval_secs")
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.4  # seconds between tries

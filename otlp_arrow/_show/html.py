@@ -11,13 +11,13 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ._overview import Overview, overview
+from .overview import Overview, overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ._files import Part
+    from .._read.files import Part
 
 _SIGNALS = {"traces": "spans", "logs": "log records", "metrics": "data points"}
 _SECONDS = 1.0  # that looking may take

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
-from ._files import Part, map_part, told
-from ._ipc import Group, OddStreamError, Stream, group_at
+from .files import Part, map_part, told
+from .ipc import Group, OddStreamError, Stream, group_at
 
 if TYPE_CHECKING:
-    from ._select import Selection
+    from .select import Selection
 
 Job = Callable[[], pa.Table]
 Ranges = list[tuple[int, int]]

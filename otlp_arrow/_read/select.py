@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._plain import joined, plain_schema
-from ._repeat import Repeats
-from .errors import ConfigError, InvalidDataError
+from ..errors import ConfigError, InvalidDataError
+from .plain import joined, plain_schema
+from .repeat import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ._guarantee import Guarantee
-    from ._ipc import Statistics
+    from .guarantee import Guarantee
+    from .ipc import Statistics
 
 When = datetime | int | None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from .errors import InvalidDataError, IoError, OtlpArrowError
+from ..errors import InvalidDataError, IoError, OtlpArrowError
 
 StrPath = str | os.PathLike[str]
 Source = StrPath | Iterable[StrPath]

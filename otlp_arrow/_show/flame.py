@@ -1,6 +1,6 @@
 """A trace as bars over time, for notebooks: spans lie below their parents, side by side where times meet.
 
-HTML without scripts, see _html. Bars are placed in percent, so that they follow the page's width. A trace may
+HTML without scripts, see html. Bars are placed in percent, so that they follow the page's width. A trace may
 have any number of spans: the longest and the failed ones are drawn, and the others counted.
 """
 
@@ -10,11 +10,11 @@ import zlib
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
-from ._html import FAINT, FONT, LINE, escaped
-from .trees import SpanNode, duration
+from ..trees import SpanNode, duration
+from .html import FAINT, FONT, LINE, escaped
 
 if TYPE_CHECKING:
-    from .trees import TraceTree
+    from ..trees import TraceTree
 
 _MOST, _MOST_ERRORS, _MOST_ROWS = 1000, 200, 80
 _ROW, _BAR = 21, 19  # pixels

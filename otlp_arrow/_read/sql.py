@@ -21,19 +21,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from . import _handle
-from ._files import find
-from ._guarantee import Guarantee
-from ._scan import scan
-from ._select import TIMES, Selection
-from .errors import ConfigError
-from .frames import NANOS, needed, with_times
-from .tables import batches, conform
+from .. import _handle
+from ..errors import ConfigError
+from ..frames import NANOS, needed, with_times
+from ..tables import batches, conform
+from .files import find
+from .guarantee import Guarantee
+from .scan import scan
+from .select import TIMES, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ._files import Part, Source
+    from .files import Part, Source
 
     Parameters = Sequence[object] | Mapping[str, object] | None
     Listing = Callable[[str], tuple[list[Part], bytes]]  # a signal's files, and the stream for none

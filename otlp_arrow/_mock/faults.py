@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 # gRPC's codes by name: number, and the HTTP status that says the same.
 CODES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from ._encode import Request, attributes, fixed64, sized, text, time, varint, zigzag
+from .encode import Request, attributes, fixed64, sized, text, time, varint, zigzag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ._encode_logs import encode_logs
-from ._encode_metrics import encode_metrics
-from ._encode_traces import encode_spans
-from ._handle import Buffer
+from .._handle import Buffer
+from .encode_logs import encode_logs
+from .encode_metrics import encode_metrics
+from .encode_traces import encode_spans
 
 # What tells the SDK's objects of a signal, and what to call them.
 _MARKS = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.ipc
 
-from .tables import Selection
+from ..tables import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .trees import TraceTree, shown_attributes
+from ..trees import TraceTree, shown_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
 
-    from ._counts import Requests
-    from ._items import DataPoint, LogRecord
+    from .counts import Requests
+    from .items import DataPoint, LogRecord
 
 _SPANS = 200  # that are drawn, of
 _TRACES = 20

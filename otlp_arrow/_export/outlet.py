@@ -6,7 +6,7 @@ must not have loaded the native library yet, if its children are to open their o
     state at the first request                          the outlet opens
     ──────────────────────────────────────────────────  ────────────────────────────────
     native library not loaded, or loaded by us          an OtlpLibrary without listeners
-    loaded before the fork that made this process       a helper process, see _helper
+    loaded before the fork that made this process       a helper process, see helper
 
 After a fork each outlet begins anew in the child. When the last exporter is shut down it closes; what is
 open at the interpreter's exit is closed then. An exporter that comes later still, since its provider
@@ -22,10 +22,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from . import _abi, _helped, config
-from ._helped import Helped, HelperGoneError
-from .errors import ClosedError, OtlpArrowError
-from .library import OtlpLibrary
+from .. import _abi, config
+from ..errors import ClosedError, OtlpArrowError
+from ..library import OtlpLibrary
+from . import helped as _helped
+from .helped import Helped, HelperGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

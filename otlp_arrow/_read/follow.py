@@ -25,19 +25,19 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from ._files import Part, age, find, told
-from ._ipc import CutStreamError, OddStreamError, Stream, group_at, message_at
-from ._scan import decode, rest, runs
-from ._select import Selection
-from .errors import ClosedError, ConfigError, IoError
+from ..errors import ClosedError, ConfigError, IoError
+from .files import Part, age, find, told
+from .ipc import CutStreamError, OddStreamError, Stream, group_at, message_at
+from .scan import decode, rest, runs
+from .select import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from ._files import StrPath
-    from ._select import When
+    from .files import StrPath
+    from .select import When
 
 INTERVAL = 0.2  # seconds
 _SLICE = 0.1  # seconds; an event loop's sleep until close() is seen

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from ._encode import Request, any_value, attributes, fixed32, sized, text, varint
+from .encode import Request, any_value, attributes, fixed32, sized, text, varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

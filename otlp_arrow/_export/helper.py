@@ -1,6 +1,6 @@
 """The helper process of a forked child whose parent had loaded the library: Go does not survive a fork.
 
-_helped starts it with the child's process id as first argument; standard input is one end of a socket pair
+helped starts it with the child's process id as first argument; standard input is one end of a socket pair
 with the child. That sends frames and waits for the answer to each; the answer to a request means what the
 return of OtlpLibrary.export_* means::
 
@@ -25,12 +25,12 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
-from .errors import ClosedError, OtlpArrowError
+from ..errors import ClosedError, OtlpArrowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .library import OtlpLibrary
+    from ..library import OtlpLibrary
 
 KINDS = {"traces": b"T", "metrics": b"M", "logs": b"L"}
 OPEN, FLUSH, CLOSE, DONE, FAILED = b"O", b"F", b"C", b"+", b"-"
@@ -106,7 +106,7 @@ class Server:
 
     def _act(self, kind: bytes, payload: bytearray) -> None:
         if kind == OPEN:
-            from .library import OtlpLibrary
+            from ..library import OtlpLibrary
 
             self._library = OtlpLibrary.from_sources(bytes(payload))
         elif self._library is None:

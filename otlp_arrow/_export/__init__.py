@@ -1,0 +1,1 @@
+"""Objects of the OpenTelemetry SDK -> bodies of OTLP requests -> a library, or a helper process."""

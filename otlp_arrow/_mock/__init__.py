@@ -1,0 +1,1 @@
+"""What a mock service is told to do, what it received, and how a failed test tells that."""
