@@ -35,7 +35,7 @@ def spans(who, count=3):
 
 def tell():
     state = repr(exporter).split()[1].strip(">")  # not opened yet, open, closed or in a helper
-    os.write(1, f"{state}\n".encode())  # in one piece: several processes have this pipe
+    os.write(1, f"{state}\\n".encode())  # in one piece: several processes have this pipe
 
 def end(how):
     if how == "exit":
