@@ -1,13 +1,15 @@
 """Measures how soon Ctrl-C ends each call that can block: python bench/interrupt.py [--json] [CALL...]
 
 Each call runs in a process of its own. A thread there sends SIGINT when the call has gone on for a while, and
-the time is taken until the call has been left. A call that ended before is an error.
+the time is taken until the call has been left. What might be done too soon is called again and again.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -22,8 +24,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AFTER = 0.3  # seconds in the call before the signal
+AFTER = 0.35  # seconds in the call before the signal; the waits of the library go in slices of 0.1
 HERE = Path(__file__).resolve()
+MARK = "interrupt:"
+INTERRUPTED = 130  # what a command that was interrupted exits with
 
 
 def request(spans: int) -> bytes:
@@ -35,6 +39,14 @@ def request(spans: int) -> bytes:
         span = scope.spans.add(name=f"span {number % 100}", trace_id=b"t" * 16, span_id=b"s" * 8)
         span.attributes.add(key="url.path").value.string_value = f"/orders/{number}"
     return bytes(data.SerializeToString())
+
+
+def again(call: Callable[[], object]) -> Callable[[], object]:
+    def forever() -> None:
+        while True:
+            call()
+
+    return forever
 
 
 def stuck(directory: Path) -> None:
@@ -89,22 +101,16 @@ def read(directory: Path) -> Callable[[], object]:
     from otlp_arrow import read_traces
 
     file = written(directory, 20_000)
-    return lambda: read_traces([file] * 400)
+    return again(lambda: read_traces([file] * 400))
 
 
 def export(directory: Path) -> Callable[[], object]:
-    """Requests of 30 MB, one after the other: within one the signal has to wait."""
+    """Requests of 30 MB: within one the signal has to wait."""
     from otlp_arrow import OtlpLibrary
 
     library = OtlpLibrary(output_dir=directory, durability="memory")
     body = request(500_000)
-
-    def call() -> None:
-        while True:
-            library.export_traces(body)
-            library.flush()
-
-    return call
+    return again(lambda: (library.export_traces(body), library.flush()))
 
 
 def convert(directory: Path) -> Callable[[], object]:
@@ -114,9 +120,8 @@ def convert(directory: Path) -> Callable[[], object]:
     body = request(20_000)
     length = bytes([len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14])
     source.write_bytes((length + body) * 300)
-    return lambda: otlp_arrow.convert(
-        source, directory / "out.jsonl", source_format="otlp_proto_varint", signal="traces"
-    )
+    target, kind = directory / "out.jsonl", "otlp_proto_varint"
+    return again(lambda: otlp_arrow.convert(source, target, source_format=kind, signal="traces", force=True))
 
 
 def command(*arguments: str) -> Callable[[], object]:
@@ -149,27 +154,38 @@ ALL = (flush, close, traces, read, export, convert, doctor, serve, wait_for_span
 CALLS = {each.__name__: each for each in ALL}
 
 
-def measure(name: str) -> float:
-    """In a process of its own: seconds from the signal until the call was left."""
+def measure(name: str) -> None:
+    """In a process of its own: tells when the signal was sent, and when the call was left."""
     with tempfile.TemporaryDirectory() as directory:
         call = CALLS[name](Path(directory))
-        sent: list[float] = []
 
         def interrupt() -> None:
             threading.Event().wait(AFTER)
-            sent.append(time.monotonic())
+            tell("sent")
             os.kill(os.getpid(), signal.SIGINT)
 
         threading.Thread(target=interrupt, daemon=True).start()
-        try:
-            ended = call()
-        except KeyboardInterrupt:
-            ended = None
-        taken = time.monotonic() - sent[0] if sent else None
-        if taken is None:
-            sys.exit(f"{name} ended with {ended!r} before the signal came")
-        print(json.dumps(taken), flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            call()
+        tell("left")
         os._exit(0)  # what was made to hang would be waited for
+
+
+def tell(what: str) -> None:
+    print(MARK, what, time.monotonic(), flush=True)
+
+
+def milliseconds(name: str) -> int:
+    """From the signal until the call was left, or until its process ended, as commands do."""
+    run = [sys.executable, HERE, "--one", name]
+    done = subprocess.run(run, stdout=subprocess.PIPE, text=True, timeout=120)
+    ended = time.monotonic()
+    told = [line.split() for line in done.stdout.splitlines() if line.startswith(MARK)]
+    times = {what: float(when) for _, what, when in told}
+    left, sent = times.get("left", ended), times.get("sent", math.inf)
+    if done.returncode not in (0, INTERRUPTED) or left < sent:
+        sys.exit(f"{name} ended with {done.returncode} before the signal came, or failed")
+    return round(1000 * (left - sent))
 
 
 def main() -> int:
@@ -182,11 +198,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.one:
         measure(options.calls[0])
-    found = {}
-    for name in options.calls or CALLS:
-        run = [sys.executable, HERE, "--one", name]
-        done = subprocess.run(run, stdout=subprocess.PIPE, text=True, check=True, timeout=120)
-        found[name] = round(1000 * float(done.stdout.splitlines()[-1]))
+        return 0
+    found = {name: milliseconds(name) for name in options.calls or CALLS}
     print(
         json.dumps(found) if options.json else "\n".join(f"{name:14} {ms:5} ms" for name, ms in found.items())
     )
