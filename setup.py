@@ -18,7 +18,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, OptionError
 
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT / "build_tools"))  # a build backend does not look beside setup.py
+sys.path.insert(0, str(ROOT / "gocore" / "build_tools"))  # a build backend does not look beside setup.py
 
 import bill  # noqa: E402
 import toolchain  # noqa: E402

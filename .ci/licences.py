@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "build_tools"), str(ROOT / ".ci" / "wheels")]
+sys.path[:0] = [str(ROOT / "gocore" / "build_tools"), str(ROOT / ".ci" / "wheels")]
 
 import bill  # noqa: E402
 from platforms import PLATFORMS  # noqa: E402

@@ -15,7 +15,7 @@ import platform as this
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "build_tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "gocore" / "build_tools"))
 
 import check as checks
 from build import ROOT, build, repack, source
