@@ -1,6 +1,6 @@
 """Spans, log records and data points as simple objects, made of the rows of the tables.
 
-Values of attributes have their Python types (see _read/values.py), times are nanoseconds since 1970 UTC, and ids
+Values of attributes have their Python types (see _read/values.py), times are nanoseconds since 1970 UTC, ids
 are hex digits: all that a test compares is plain.
 """
 
