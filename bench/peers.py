@@ -202,7 +202,7 @@ def main() -> None:
         "--steady", action="store_true", help="1,000 requests a second of 10 items, ours and nop"
     )
     parser.add_argument("--durability", action="store_true", help="nop beside memory, write and fsync")
-    parser.add_argument("--requests", type=int, default=8000, help="requests of 100 items (default 8000)")
+    parser.add_argument("--requests", type=int, default=24000, help="requests of 100 items (default 24000)")
     parser.add_argument("--seconds", type=int, default=30, help="length of --steady (default 30)")
     parser.add_argument("--signal", action="append", choices=SIGNALS, help="only this signal")
     args = parser.parse_args()
