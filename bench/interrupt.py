@@ -105,7 +105,7 @@ def read(directory: Path) -> Callable[[], object]:
 
 
 def export(directory: Path) -> Callable[[], object]:
-    """Requests of 30 MB: within one the signal has to wait."""
+    """Requests of 30 MB."""
     from otlp_arrow import OtlpLibrary
 
     library = OtlpLibrary(output_dir=directory, durability="memory")

@@ -38,7 +38,7 @@ class Work(Generic[T]):
         """
         thread = threading.Thread(target=self._run, name="otlp-arrow-work", daemon=True)
         try:
-            thread.start()
+            self._start(thread)
             while not self._over.wait(SLICE):
                 pass
         except BaseException:
@@ -51,6 +51,12 @@ class Work(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._result[0]
+
+    def _start(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter ends, and we are called by an atexit hook: no more threads
+            self._run()
 
     def done(self) -> T | None:
         """What the call gave, if it did."""

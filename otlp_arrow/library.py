@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from . import _fork, config
 from ._export import requests as _requests
 from ._handle import Buffer, Handle, resolve
+from ._work import Work
 from .config import UNSET, StrPath, Unset
 from .errors import DeadlineError, IoError, OtlpArrowError, OverloadedError
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from ._read.select import Selection, When
     from ._read.sql import Parameters
     from .trees import TraceTree
+
+LONG_REQUEST = 4 << 20  # bytes; Ctrl-C does not wait for one of them, which takes some 30 ms
 
 _open: weakref.WeakSet[OtlpLibrary] = weakref.WeakSet()
 
@@ -167,18 +170,26 @@ class OtlpLibrary:
         """Takes one ExportTraceServiceRequest (protobuf bytes; not kept), or spans of opentelemetry-sdk.
 
         Returns when it is acknowledged. Raises InvalidDataError (nothing of it is kept), TooLargeError,
-        OverloadedError (try later) and ClosedError; TypeError for anything else than bytes and spans.
+        OverloadedError (try later) and ClosedError; TypeError for anything else than bytes and spans. One
+        of 4 MiB or more that Ctrl-C interrupts goes on, and is taken or not.
         """
-        self._handle.export("traces", _requests.body("traces", request))
+        self._export("traces", request)
 
     def export_logs(self, request: Buffer | Iterable[ReadableLogRecord]) -> None:
         """Takes one ExportLogsServiceRequest, or log records of opentelemetry-sdk; as export_traces."""
-        self._handle.export("logs", _requests.body("logs", request))
+        self._export("logs", request)
 
     def export_metrics(self, request: Buffer | MetricsData) -> None:
         """Takes one ExportMetricsServiceRequest, or what a reader of opentelemetry-sdk collected; as
         export_traces."""
-        self._handle.export("metrics", _requests.body("metrics", request))
+        self._export("metrics", request)
+
+    def _export(self, signal: str, request: object) -> None:
+        body = _requests.body(signal, request)
+        if memoryview(body).nbytes < LONG_REQUEST:
+            self._handle.export(signal, body)
+        else:
+            Work[None](lambda _: self._handle.export(signal, body)).run(wait=False)
 
     def flush(self, timeout: float | None = 30.0) -> None:
         """Waits until all that was acknowledged before is in files; timeout in seconds, None: no end.

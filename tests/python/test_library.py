@@ -28,6 +28,7 @@ from otlp_arrow import (
     empty_table,
     read_traces,
 )
+from otlp_arrow.library import LONG_REQUEST
 
 
 def send(exporter, *names):
@@ -116,6 +117,15 @@ def test_only_asked_for_listeners_open(tmp_path):
     with OtlpLibrary(output_dir=tmp_path, otlp_http="127.0.0.1:0", otlp_grpc=None) as library:
         assert library.endpoints.otlp_grpc is None
         assert int(library.endpoints.otlp_http.rpartition(":")[2]) > 0
+
+
+def test_a_long_request_is_as_any_other(library, trace_request):
+    long = trace_request(*(f"{number:030000}" for number in range(200)))
+    assert len(long) > LONG_REQUEST
+    library.export_traces(long)
+    with pytest.raises(InvalidDataError, match="traces"):
+        library.export_traces(long[:-1])
+    assert library.traces(columns=[]).num_rows == 200
 
 
 def test_health_and_metrics(tmp_path, trace_request):

@@ -89,3 +89,13 @@ def test_a_call_that_cannot_be_ended_is_left_alone(monkeypatch):
         work.run(wait=False)
     assert _work.abandoned == [work]
     end.set()
+
+
+def test_without_threads_it_is_done_here(monkeypatch):
+    """Python 3.12 and later start none while the interpreter ends."""
+
+    def refused(thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr("threading.Thread.start", refused)
+    assert Work(lambda tell: tell() and 7).run() == 7
