@@ -342,14 +342,19 @@ func TestAWriterThatIsBehindGetsItsTurn(t *testing.T) {
 	cancel()
 	for name, test := range map[string]struct {
 		ctx   context.Context
+		rows  int  // of each group that waits
 		fails bool // the writer, so that there is nothing to wait for
 		step  bool // the writer makes one
+		stuck time.Duration
 		want  time.Duration
+		kind  fault.Kind
 	}{
-		"it makes a step": {ctx: context.Background(), step: true},
-		"it makes none":   {ctx: context.Background(), want: maxPace},
-		"nobody waits":    {ctx: cancelled},
-		"it cannot go on": {ctx: context.Background(), fails: true},
+		"it makes a step":     {rows: sealRows, step: true},
+		"it makes none":       {rows: sealRows, want: maxPace},
+		"the sender is gone":  {rows: sealRows, ctx: cancelled, kind: fault.Timeout},
+		"it cannot go on":     {rows: sealRows, fails: true},
+		"it has little to do": {rows: 1},
+		"the disk is slow":    {rows: sealRows, stuck: maxPace},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, testConfig(), func(t *testing.T, in *Ingest, sink *fakeSink, _ *bytes.Buffer) {
@@ -359,11 +364,17 @@ func TestAWriterThatIsBehindGetsItsTurn(t *testing.T) {
 					sink.failNext(otlp.Logs, -1)
 				}
 				for range maxBehind + 1 {
-					accept(t, in, otlp.Logs, emptyLogs(t, sealRows))
+					accept(t, in, otlp.Logs, emptyLogs(t, test.rows))
+					in.lanes[otlp.Logs].seal()
 				}
 				synctest.Wait() // for the writer
+				time.Sleep(test.stuck)
+				ctx := test.ctx
+				if ctx == nil {
+					ctx = context.Background()
+				}
 				begin, done := time.Now(), make(chan error, 1)
-				go func() { done <- in.Accept(test.ctx, otlp.Logs, emptyLogs(t, 1)) }()
+				go func() { done <- in.Accept(ctx, otlp.Logs, emptyLogs(t, 1)) }()
 				synctest.Wait()
 				if waits := len(done) == 0; waits != (test.step || test.want > 0) {
 					t.Errorf("held up: %v", waits)
@@ -371,8 +382,9 @@ func TestAWriterThatIsBehindGetsItsTurn(t *testing.T) {
 				if test.step {
 					sink.block <- struct{}{}
 				}
-				if err := <-done; err != nil || time.Since(begin) != test.want {
-					t.Errorf("%v after %v, want none after %v", err, time.Since(begin), test.want)
+				err := <-done
+				if fault.KindOf(err) != test.kind || (err == nil) != (test.kind == 0) || time.Since(begin) != test.want {
+					t.Errorf("%v after %v, want kind %d after %v", err, time.Since(begin), test.kind, test.want)
 				}
 				if !test.fails {
 					close(sink.block)

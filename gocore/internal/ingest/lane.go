@@ -24,9 +24,11 @@ const (
 	keepBytes = 2 * sealBytes
 	// Empty tables that are kept beside one for each shard, for groups that wait.
 	spareTables = 2
-	// Groups that may wait before requests are held up, and for how long at most.
-	maxBehind = 1
-	maxPace   = 100 * time.Millisecond
+	// Groups that may wait, and bytes in them, before requests are held up; and for how long at most in
+	// a step of the writer: one that takes longer lacks no processor, but a disk.
+	maxBehind   = 1
+	behindBytes = sealBytes / 2 // flushes make small groups
+	maxPace     = 100 * time.Millisecond
 )
 
 // shard is a table that one request at a time is decoded into.
@@ -72,8 +74,9 @@ type lane struct {
 	written uint64 // groups that reached the sink
 	below   uint64 // all records of the signal below it have reached the sink
 	advance chan struct{}
-	failure error // of the last write, nil when it went well
-	lacking int64 // what the last refused request had needed, 0 once another was admitted
+	begun   time.Time // of the last write
+	failure error     // of the last write, nil when it went well
+	lacking int64     // what the last refused request had needed, 0 once another was admitted
 }
 
 func newLane(s otlp.Signal, config Config, sink Sink, of *Ingest, log *slog.Logger, shards int) *lane {
@@ -99,7 +102,9 @@ func (l *lane) accept(ctx context.Context, body []byte) (items int, err error) {
 		return 0, err
 	}
 	if behind != nil {
-		pace(ctx, behind)
+		if err := pace(ctx, behind); err != nil {
+			return 0, err
+		}
 	}
 	sh := l.take()
 	position, items, full, err := l.addLocked(sh, body)
@@ -191,7 +196,7 @@ func (l *lane) admit(bytes int64) (behind <-chan struct{}, err error) {
 		return nil, cause
 	}
 	l.lacking = 0
-	if len(l.pending) > maxBehind && l.failure == nil {
+	if len(l.pending) > maxBehind && l.bytes > behindBytes && l.failure == nil && time.Since(l.begun) < maxPace {
 		return l.advance, nil
 	}
 	return nil, nil
@@ -199,14 +204,17 @@ func (l *lane) admit(bytes int64) (behind <-chan struct{}, err error) {
 
 // pace holds a request up for a moment, in which the writer has the processors: without it many
 // connections fill one table after another, each cold memory, faster than one writer gets its turn.
-func pace(ctx context.Context, behind <-chan struct{}) {
+// What its sender gave up meanwhile is not taken: it comes again.
+func pace(ctx context.Context, behind <-chan struct{}) error {
 	patience := time.NewTimer(maxPace)
 	defer patience.Stop()
 	select {
 	case <-behind:
 	case <-patience.C:
-	case <-ctx.Done(): // what is at hand is taken nevertheless
+	case <-ctx.Done():
+		return &fault.Error{Kind: fault.Timeout, Op: "accept", Err: ctx.Err()}
 	}
+	return nil
 }
 
 func (l *lane) fullLocked(bytes int64) bool {
@@ -308,6 +316,7 @@ func (l *lane) writeNext() bool {
 		return false
 	}
 	g := l.pending[0]
+	l.begun = time.Now()
 	l.mu.Unlock()
 	err := write(l.sink, l.signal, g, l.log)
 	l.finish(g, err)
