@@ -113,7 +113,7 @@ int32_t oa_convert(const char *request, uint64_t length, OaProgress progress, vo
  * request is {"destination": as one of forwarding, "paths": [TEXT, ...] or "generate": SIGNAL,
  * "from": TEXT, "signal": TEXT, "items": NUMBER, "duration": SECONDS, "batch_items": NUMBER,
  * "seed": NUMBER, "rate": ITEMS A SECOND, "connections": NUMBER}, all but the first two
- * optional. It gives {"requests", "items", "bytes": NUMBERS of what was acknowledged,
+ * optional; items, duration and batch_items with paths are refused. It gives {"requests", "items", "bytes": NUMBERS of what was acknowledged,
  * "signals": {SIGNAL: ITEMS}, "refused", "rejected", "given_up", "unanswered": NUMBERS of
  * items that were not, "retries": NUMBER, "latency_ms": {"p50", "p95", "p99", "max"},
  * "elapsed_secs": NUMBER, "items_per_sec": NUMBER, "failures": [{"code", "message",

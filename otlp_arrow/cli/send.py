@@ -68,7 +68,7 @@ def _what(command: argparse.ArgumentParser) -> None:
     command.add_argument("paths", metavar="FILE|DIR", nargs="*", help="files, and output directories")
     command.add_argument("--from", dest="source_format", choices=FORMATS, help="format of the files")
     command.add_argument("--signal", choices=SIGNALS, help="the only one to take of the files")
-    load = command.add_argument_group("load")
+    load = command.add_argument_group("load", "not for files, which are sent whole")
     load.add_argument("--generate", choices=SIGNALS, help="make load instead of reading files")
     load.add_argument("--items", type=_count, default=0, metavar="N", help="as many; for ever if not given")
     load.add_argument("--duration", type=_duration, default=0.0, metavar="TIME", help="so long: 90, 90s, 5m")

@@ -223,3 +223,12 @@ def test_a_bad_endpoint_ends_with_2(capsys):
     assert "destination.endpoint" in capsys.readouterr().err
     assert cli.main(["send"]) == 2
     assert "want files, or a signal to generate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "field"), [("--items 5", "items"), ("--duration 2s", "duration"), ("--batch 5", "batch_items")]
+)
+def test_bounds_of_load_are_refused_for_files(tmp_path, capsys, flags, field):
+    (tmp_path / "a.json").write_text('{"resourceLogs":[]}')
+    assert cli.main(["send", str(tmp_path / "a.json"), *flags.split()]) == 2
+    assert f"{field}: is for generated load alone" in capsys.readouterr().err

@@ -26,10 +26,10 @@ type Options struct {
 
 	// Generate is the signal of which load is made.
 	Generate string `json:"generate"`
-	// Items and Duration bound it, 0 for no bound.
+	// Items and Duration bound it, 0 for no bound. Files are sent whole: with Paths neither is taken.
 	Items    int64            `json:"items"`
 	Duration forward.Duration `json:"duration"`
-	// BatchItems is how many generated items a request has at most; 0 for 500.
+	// BatchItems is how many generated items a request has at most; 0 for 500, and with Paths.
 	BatchItems int `json:"batch_items"`
 	// Seed makes load the same again, but for its times.
 	Seed uint64 `json:"seed"`
@@ -68,6 +68,9 @@ func (o Options) check() (*settings, error) {
 	if (len(o.Paths) > 0) == (o.Generate != "") {
 		add("want files, or a signal to generate")
 	}
+	for _, name := range o.loadOnly() {
+		add("%s: is for generated load alone; files are sent whole, each message as it is", name)
+	}
 	if o.Generate != "" {
 		var err error
 		if s.signal, err = otlp.ParseSignal(o.Generate); err != nil {
@@ -95,4 +98,21 @@ func (o Options) check() (*settings, error) {
 		return nil, &fault.Error{Kind: fault.Config, Op: "send", Err: errors.Join(faults...)}
 	}
 	return s, nil
+}
+
+// loadOnly names what is set and has no meaning for files.
+func (o Options) loadOnly() (names []string) {
+	if len(o.Paths) == 0 {
+		return nil
+	}
+	if o.Items != 0 {
+		names = append(names, "items")
+	}
+	if o.Duration != 0 {
+		names = append(names, "duration")
+	}
+	if o.BatchItems != 0 {
+		names = append(names, "batch_items")
+	}
+	return names
 }

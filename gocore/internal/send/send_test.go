@@ -245,9 +245,12 @@ func TestOptions(t *testing.T) {
 		{func(o *Options) { o.Connections = 2000 }, "connections: 2000 is not within 1 to 1024"},
 		{func(o *Options) { o.BatchItems = -1 }, "batch_items: -1"},
 		{func(o *Options) { o.Destination.Endpoint = "nowhere" }, "destination.endpoint"},
-		{func(o *Options) { o.Generate, o.Paths = "", []string{"none"} }, "none"},
-		{func(o *Options) { o.Generate, o.Paths = "", []string{t.TempDir()} }, "is no output directory"},
-		{func(o *Options) { o.Generate, o.Paths = "", []string{file(t, "x", "what")} }, "neither name nor content tell the format"},
+		{func(o *Options) { o.Generate, o.Paths = "", []string{"none"} }, "items: is for generated load alone"},
+		{func(o *Options) { o.Generate, o.Paths, o.Items, o.Duration = "", []string{"none"}, 0, 1 }, "duration: is for generated load alone"},
+		{func(o *Options) { o.Generate, o.Paths, o.Items, o.BatchItems = "", []string{"none"}, 0, 5 }, "batch_items: is for generated load alone"},
+		{func(o *Options) { o.Generate, o.Paths, o.Items = "", []string{"none"}, 0 }, "none"},
+		{func(o *Options) { o.Generate, o.Paths, o.Items = "", []string{t.TempDir()}, 0 }, "is no output directory"},
+		{func(o *Options) { o.Generate, o.Paths, o.Items = "", []string{file(t, "x", "what")}, 0 }, "neither name nor content tell the format"},
 	}
 	for _, tt := range tests {
 		o := good
