@@ -2,6 +2,7 @@ package send
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -110,4 +111,17 @@ func file(t *testing.T, name, content string) string {
 	path := filepath.Join(t.TempDir(), name)
 	noError(t, os.WriteFile(path, []byte(content), 0o600))
 	return path
+}
+
+// vanishing is a disk from which a file goes between listing and opening.
+type vanishing struct {
+	fsys.OS
+	gone string
+}
+
+func (v *vanishing) OpenFile(name string, flag int, perm fs.FileMode) (fsys.File, error) {
+	if name == v.gone {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return v.OS.OpenFile(name, flag, perm)
 }

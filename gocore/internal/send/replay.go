@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/convert"
@@ -14,12 +15,12 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 )
 
-// feed is what is sent.
-func (s *settings) feed(disk fsys.FS) (feed, error) {
+// feed is what is sent. It may leave notes.
+func (s *settings) feed(disk fsys.FS, told *notes) (feed, error) {
 	if s.Generate != "" {
 		return newLoad(s), nil
 	}
-	r := &replay{settings: s, disk: disk}
+	r := &replay{settings: s, disk: disk, told: told}
 	for _, path := range s.Paths {
 		if err := r.add(path); err != nil {
 			return nil, err
@@ -32,11 +33,19 @@ func (s *settings) feed(disk fsys.FS) (feed, error) {
 type replay struct {
 	*settings
 	disk   fsys.FS
-	paths  []string
+	told   *notes
+	rest   []source
 	total  int64
 	passed int64 // bytes of the files before
 	reader *convert.Reader
 	parts  []parcel // of a message that is larger than a request may be
+}
+
+// source is a file that is to be read.
+type source struct {
+	path   string
+	size   int64
+	listed bool // in an output directory, and not named by the user
 }
 
 // add notes a file, or what is in an output directory.
@@ -46,7 +55,7 @@ func (r *replay) add(path string) error {
 	case err != nil:
 		return &fault.Error{Kind: fault.Config, Op: "send", Err: err}
 	case !info.IsDir():
-		r.paths, r.total = append(r.paths, path), r.total+info.Size()
+		r.append(source{path, info.Size(), false})
 		return nil
 	}
 	if at, err := os.Stat(files.Root(path)); err != nil || !at.IsDir() {
@@ -61,20 +70,28 @@ func (r *replay) add(path string) error {
 			return &fault.Error{Kind: fault.IO, Op: "send", Err: err}
 		}
 		for _, entry := range entries {
-			r.paths, r.total = append(r.paths, entry.Path), r.total+entry.Bytes
+			r.append(source{entry.Path, entry.Bytes, true})
 		}
 	}
 	return nil
 }
 
-// open goes on to the next file, if there is one.
+func (r *replay) append(s source) { r.rest, r.total = append(r.rest, s), r.total+s.size }
+
+// open goes on to the next file, if there is one. Whoever keeps an output directory may have removed a file that
+// was listed there: that is no damage.
 func (r *replay) open() (err error) {
-	if len(r.paths) == 0 {
-		return nil
+	for len(r.rest) > 0 {
+		s := r.rest[0]
+		r.rest = r.rest[1:]
+		r.reader, err = convert.Open(r.disk, s.path, convert.Options{From: r.From, Signal: r.Signal})
+		if !s.listed || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		r.total -= s.size
+		r.told.add(s.path + ": removed before it was read, and passed over")
 	}
-	r.reader, err = convert.Open(r.disk, r.paths[0], convert.Options{From: r.From, Signal: r.Signal})
-	r.paths = r.paths[1:]
-	return err
+	return nil
 }
 
 func (r *replay) next() (parcel, error) {

@@ -63,7 +63,7 @@ func Run(ctx context.Context, disk fsys.FS, o Options) (Result, error) {
 		return Result{}, err
 	}
 	r := &run{settings: s, parcels: make(chan parcel), began: s.now()}
-	if r.feed, err = s.feed(disk); err != nil {
+	if r.feed, err = s.feed(disk, &r.notes); err != nil {
 		return Result{}, err
 	}
 	defer r.feed.close()

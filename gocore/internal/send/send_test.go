@@ -90,6 +90,42 @@ func TestFilesAndDirectories(t *testing.T) {
 	}
 }
 
+// TestRemovedMeanwhile: a file that an output directory listed may be gone by its turn, as by retention; one that
+// the user named may not.
+func TestRemovedMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	for range 3 {
+		w, err := files.New(files.Default(), fsys.OS{}, dir, files.Options{Writer: files.NewID(time.Now())}, nil, time.Now)
+		noError(t, err)
+		table := decode.New(otlp.Logs)
+		noError(t, table.Decode(generate.New(otlp.Logs, 1, time.Now).Body(100)))
+		noError(t, w.Write(otlp.Logs, 0, table.Batch()))
+		noError(t, w.Close())
+	}
+	listed, err := files.Survey(fsys.OS{}, dir, otlp.Logs)
+	noError(t, err)
+	var s sink
+	grpc, _ := s.receivers(t, 64<<20)
+	for i, gone := range []int{0, 2} { // before the first is opened, and when it is being sent
+		disk := &vanishing{gone: listed[gone].Path}
+		var last Progress
+		o := Options{Destination: to(forward.OTLPGRPC, grpc), Paths: []string{dir}, Progress: func(p Progress) { last = p }}
+		r, err := Run(t.Context(), disk, o)
+		noError(t, err)
+		if r.Fault != "" || r.Items != 200 || len(r.Notes) != 1 || !strings.HasPrefix(r.Notes[0], listed[gone].Path+": removed") {
+			t.Errorf("%d: %+v", i, r)
+		}
+		if last.Done != last.Total || last.Total != listed[0].Bytes+listed[1].Bytes+listed[2].Bytes-listed[gone].Bytes {
+			t.Errorf("%d: %+v", i, last)
+		}
+	}
+	named := &vanishing{gone: listed[1].Path}
+	r, err := Run(t.Context(), named, Options{Destination: to(forward.OTLPGRPC, grpc), Paths: []string{listed[0].Path, named.gone}})
+	if err != nil || r.Items != 100 || !strings.Contains(r.Fault, named.gone) {
+		t.Errorf("named: %+v, %v", r, err)
+	}
+}
+
 // TestReplay: with one connection messages arrive as they are, in order; progress counts the bytes of all files.
 func TestReplay(t *testing.T) {
 	var s sink
