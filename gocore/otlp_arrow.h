@@ -123,7 +123,7 @@ int32_t oa_convert(const char *request, uint64_t length, OaProgress progress, vo
  * NUMBER (bytes of files, generated items, or milliseconds where only duration bounds it; 0
  * for no bound), "items": NUMBER, "unacknowledged": NUMBER, "elapsed_secs": NUMBER}; a
  * result other than 0 ends it at once, and what was done until then is given. A wrong
- * request gives OA_CONFIG, and sends nothing. */
+ * request gives OA_CONFIG, and sends nothing; OA_INTERNAL is a fault of ours on the way. */
 int32_t oa_send(const char *request, uint64_t length, OaReport progress, void *context, char **json, OaError *err);
 
 /* oa_log_next waits up to timeout_ms for the next log record of the node:

@@ -30,8 +30,8 @@ func ParseSend(document []byte) (SendOptions, error) {
 	return o, nil
 }
 
-// Send replays files to a receiver, or puts load on one. An error is one of the options; what went wrong on the
-// way is in the result, also when ctx ended it.
+// Send replays files to a receiver, or puts load on one. An error is one of the options, or Internal, with the
+// result until then; what else went wrong on the way is in the result, also when ctx ended it.
 func Send(ctx context.Context, o SendOptions) (Sent, error) {
 	return send.Run(ctx, fsys.OS{}, o)
 }

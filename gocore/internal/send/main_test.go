@@ -125,3 +125,16 @@ func (v *vanishing) OpenFile(name string, flag int, perm fs.FileMode) (fsys.File
 	}
 	return v.OS.OpenFile(name, flag, perm)
 }
+
+// breaking is load that panics after so many requests.
+type breaking struct {
+	*load
+	after int
+}
+
+func (b *breaking) next() (parcel, error) {
+	if b.after--; b.after < 0 {
+		panic("ours")
+	}
+	return b.load.next()
+}

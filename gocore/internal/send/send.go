@@ -11,15 +11,19 @@
 //
 // # Goroutines
 //
-// The feed is one and each lane is one; all have ended when Run returns. Progress is called by the caller's.
+// The feed is one and each lane is one; all have ended when Run returns. Progress is called by the caller's. A
+// panic of one is a fault of ours: it ends the others, and not the process.
 package send
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/forward"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fsys"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
@@ -49,14 +53,15 @@ type run struct {
 	totals  totals
 	began   time.Time
 
-	mu   sync.Mutex // guards fault, and the feed's progress
-	done int64
-	all  int64
-	end  error
+	mu     sync.Mutex // guards what follows
+	done   int64      // the feed's progress
+	all    int64
+	end    error // of the feed, io.EOF aside
+	broken error // by the first panic
 }
 
 // Run sends what the options tell, until that is done or ctx ends. What went wrong on the way is in the result;
-// an error is one of the options, and then nothing was sent.
+// an error is one of the options, and then nothing was sent, or Internal, with what was acknowledged until then.
 func Run(ctx context.Context, disk fsys.FS, o Options) (Result, error) {
 	s, err := o.check()
 	if err != nil {
@@ -74,8 +79,13 @@ func Run(ctx context.Context, disk fsys.FS, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	return r.finish(ctx, clients)
+}
+
+// finish sends on the clients until all is done.
+func (r *run) finish(ctx context.Context, clients []*forward.Client) (Result, error) {
 	r.work(ctx, clients)
-	return r.result(ctx), nil
+	return r.result(ctx), r.broken
 }
 
 func (r *run) clients() (all []*forward.Client, err error) {
@@ -95,10 +105,13 @@ const interval = 100 * time.Millisecond
 
 // work feeds the lanes until all is done, and tells how far it is meanwhile.
 func (r *run) work(ctx context.Context, clients []*forward.Client) {
+	ctx, stop := context.WithCancel(ctx)
 	var lanes sync.WaitGroup
-	lanes.Go(func() { r.fill(ctx) })
+	defer lanes.Wait() // also where Progress panics
+	defer stop()
+	lanes.Go(func() { r.guarded(stop, func() { r.fill(ctx) }) })
 	for _, client := range clients {
-		lanes.Go(func() { (&lane{r, client}).drain(ctx) })
+		lanes.Go(func() { r.guarded(stop, func() { (&lane{r, client}).drain(ctx) }) })
 	}
 	finished := make(chan struct{})
 	go func() { lanes.Wait(); close(finished) }()
@@ -113,6 +126,21 @@ func (r *run) work(ctx context.Context, clients []*forward.Client) {
 			r.tell()
 		}
 	}
+}
+
+// guarded runs what a goroutine does; a panic stops all of them.
+func (r *run) guarded(stop func(), do func()) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if r.broken == nil {
+				r.broken = fault.New(fault.Internal, "send", "panic: %v\n%s", cause, debug.Stack())
+			}
+			stop()
+		}
+	}()
+	do()
 }
 
 func (r *run) tell() {
@@ -135,8 +163,8 @@ func (r *run) result(ctx context.Context) Result {
 		result.Rate = float64(result.Items) / result.Elapsed
 	}
 	result.Notes, result.Interrupted = r.notes.lines(), ctx.Err() != nil
-	if r.end != nil {
-		result.Fault = r.end.Error()
+	if err := cmp.Or(r.broken, r.end); err != nil {
+		result.Fault = err.Error()
 	}
 	return result
 }

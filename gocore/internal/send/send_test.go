@@ -3,6 +3,7 @@ package send
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -230,6 +231,49 @@ func TestInterrupted(t *testing.T) {
 	if !r.Interrupted || r.Items != 20 || r.Unanswered != 10 || r.GivenUp+r.Refused != 0 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// TestPanics: a fault of ours in a goroutine is told with what was acknowledged until then, and the others end.
+func TestPanics(t *testing.T) {
+	var s sink
+	grpc, _ := s.receivers(t, 64<<20)
+	o := Options{Destination: to(forward.OTLPGRPC, grpc), Generate: "logs", BatchItems: 10, Connections: 2}
+	settings, err := o.check()
+	noError(t, err)
+	good, err := forward.NewClient(settings.Destination, key, slog.New(slog.DiscardHandler), time.Now)
+	noError(t, err)
+	defer good.Close()
+	for name, tt := range map[string]struct {
+		feed  feed
+		other *forward.Client
+	}{
+		"feed": {&breaking{load: newLoad(settings), after: 3}, good},
+		"lane": {newLoad(settings), nil}, // without an end
+	} {
+		r := &run{settings: settings, feed: tt.feed, parcels: make(chan parcel), began: time.Now()}
+		result, err := r.finish(t.Context(), []*forward.Client{good, tt.other})
+		if fault.KindOf(err) != fault.Internal || !strings.Contains(err.Error(), "panic: ") || result.Fault != err.Error() {
+			t.Errorf("%s: %v, %+v", name, err, result)
+		}
+		if result.Interrupted || name == "feed" && result.Items > 30 {
+			t.Errorf("%s: %+v", name, result)
+		}
+	}
+}
+
+// TestPanickingProgress is the caller's own, and leaves no goroutine behind.
+func TestPanickingProgress(t *testing.T) {
+	var s sink
+	grpc, _ := s.receivers(t, 64<<20)
+	defer func() {
+		if cause := recover(); cause != "theirs" {
+			t.Errorf("%v", cause)
+		}
+	}()
+	_, err := Run(context.WithoutCancel(t.Context()), fsys.OS{}, Options{
+		Destination: to(forward.OTLPGRPC, grpc), Generate: "logs", Progress: func(Progress) { panic("theirs") },
+	})
+	t.Errorf("it came back: %v", err)
 }
 
 // TestDamagedFile: what came before the damage is sent, and the fault is told.

@@ -47,7 +47,7 @@ type Result struct {
 	Notes []string `json:"notes"`
 	// Interrupted: ctx ended it.
 	Interrupted bool `json:"interrupted"`
-	// Fault is why not all of the files was read.
+	// Fault is why not all of the files was read, or load made.
 	Fault string `json:"fault"`
 }
 
