@@ -30,10 +30,11 @@ const usage = `usage: otlp-arrow serve [flags]        receive until SIGTERM or S
                   [--compression lz4|zstd|none] [--promote NAME,...] [--max-message-bytes N]
                                        formats: otlp_json, otlp_proto, otlp_proto_varint,
                                        otlp_proto_message, arrow, parquet
-       otlp-arrow send FILE|DIR...|--generate SIGNAL --endpoint URL [--protocol PROTOCOL]
-                  [--items N] [--duration TIME] [--rate N] [--connections N] [--from FORMAT]
-                  [--signal SIGNAL] [--compression none|gzip|zstd] [--timeout TIME] [--retry-for TIME]
-                  [--header NAME=VALUE]... [--api-key KEY | --bearer-token TOKEN] [--insecure]
+       otlp-arrow send FILE|DIR...|--generate SIGNAL [--endpoint URL] [--protocol PROTOCOL]
+                  [--items N] [--duration TIME] [--batch N] [--seed N] [--rate N] [--connections N]
+                  [--from FORMAT] [--signal SIGNAL] [--compression none|gzip|zstd] [--timeout TIME]
+                  [--retry-for TIME] [--max-request-bytes N] [--header NAME=VALUE]...
+                  [--api-key KEY | --bearer-token TOKEN | --basic USER=PASSWORD] [--insecure]
                   [--ca-file PEM] [--cert-file PEM --key-file PEM] [--server-name NAME]
                                        to a receiver; a secret may be env:NAME or file:PATH
                                        protocols: otlp_grpc, otlp_http, otlp_http_json, otap
