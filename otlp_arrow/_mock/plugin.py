@@ -1,7 +1,6 @@
-"""The plugin for pytest: fixtures otlp and otlp_session, and what they received in reports of failures.
+"""What pytest_plugin.py gives pytest: fixtures otlp and otlp_session, what they got in failures' reports.
 
-pytest loads this module in every run of everybody who has the package, so it imports next to nothing: the
-native library and pyarrow load with the first fixture. docs/testing.md is the reference.
+Loaded in every run, so it imports little: the native library and pyarrow come with the first fixture.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .errors import NotReceivedError
+from ..errors import NotReceivedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from ._mock.artefact import Artefact
-    from .testing import MockOtlpService
+    from ..testing import MockOtlpService
+    from .artefact import Artefact
 
 # What would send an app's telemetry elsewhere, or with another's key, for all signals or for one.
 _ELSEWHERE = (
@@ -72,7 +71,7 @@ def otlp_session(request: pytest.FixtureRequest) -> Iterator[MockOtlpService]:
 
 @contextlib.contextmanager
 def _service(request: pytest.FixtureRequest, name: str) -> Iterator[MockOtlpService]:
-    from .testing import MockOtlpService
+    from ..testing import MockOtlpService
 
     artefact = _artefact(request.config)
     room = None if artefact is None else artefact.make_room()
@@ -120,27 +119,35 @@ def _artefact(config: pytest.Config) -> Artefact | None:
     directory = config.getoption("--otlp-output-dir")
     if not directory:
         return None
-    from ._mock.artefact import Artefact
+    from .artefact import Artefact
 
     worker = getattr(config, "workerinput", {}).get("workerid", "main")  # of xdist
     return Artefact(config.invocation_params.dir / directory, worker)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[Any]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+@pytest.hookimpl(hookwrapper=True)  # wrapper=True wants pluggy 1.2, which pytest 7 does not
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, Any, None]:
+    made = yield
+    if made.excinfo is not None:
+        return
+    report: pytest.TestReport = made.get_result()
     if item.stash.get(_OUTCOME, "passed") == "passed":
         item.stash[_OUTCOME] = report.outcome
-    if report.failed and not (call.excinfo and call.excinfo.errisinstance(NotReceivedError)):
+    if report.failed and not (call.excinfo and isinstance(call.excinfo.value, NotReceivedError)):
         for name, service in _services(item).items():  # that error tells it itself
-            report.sections.append((f"{name}: telemetry received", service.report()))
-    return report
+            report.sections.append((f"{name}: telemetry received", _told(service)))
+
+
+def _told(service: MockOtlpService) -> str:
+    """The report, or why there is none: an error here would end the run, and hide the test's own."""
+    try:
+        return service.report()
+    except Exception as error:
+        return f"no report: {type(error).__name__}: {error}"
 
 
 def _services(item: pytest.Item) -> dict[str, MockOtlpService]:
-    """The open services that a test uses, those of fixtures of others too."""
+    """The open services of this process that a test uses, those of fixtures of others too."""
     testing = sys.modules.get("otlp_arrow.testing")
     if testing is None:
         return {}
@@ -149,4 +156,4 @@ def _services(item: pytest.Item) -> dict[str, MockOtlpService]:
     for name, value in getattr(item, "funcargs", {}).items():
         if isinstance(value, testing.MockOtlpService) and value not in found.values():
             found[name] = value
-    return {name: each for name, each in found.items() if not each.closed}
+    return {name: each for name, each in found.items() if each._pid == os.getpid() and not each.closed}
