@@ -149,6 +149,31 @@ def test_sql(directory, capsys):
     ]
 
 
+@pytest.mark.parametrize("format", ["json", "csv", "table", "arrow", "parquet"])
+def test_columns_of_the_same_name_in_sql(directory, tmp_path, capsys, format):
+    text = "select name, service_name as name, 7 as name_1, 8 as name from traces order by 1 limit 1"
+    want, file = [{"name": "a", "name_2": "cart", "name_1": 7, "name_3": 8}], tmp_path / "x"
+    query(capsys, text, directory, "--format", format, "--output", file)
+    if format == "arrow":
+        with pa.ipc.open_stream(file) as stream:
+            assert stream.read_all().to_pylist() == want
+    elif format == "parquet":
+        assert pq.read_table(file).to_pylist() == want
+    elif format == "json":
+        assert documents(file.read_text()) == want
+    else:
+        head, line = file.read_text().replace(",", " ").splitlines()
+        assert head.split() == ["name", "name_2", "name_1", "name_3"]
+        assert line.split() == ["a", "cart", "7", "8"]
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "table"])
+def test_a_column_that_is_asked_for_twice_comes_once(directory, capsys, format):
+    flags = ["--format", format, "--limit", "1", "--columns"]
+    once = query(capsys, "traces", directory, *flags, "name,service_name")
+    assert query(capsys, "traces", directory, *flags, "name,service_name,name") == once
+
+
 def test_sql_that_is_wrong(directory, capsys, monkeypatch):
     assert cli.main(["query", "select nothing from traces", str(directory)]) == 2
     assert "DuckDB" in capsys.readouterr().err
