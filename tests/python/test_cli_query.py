@@ -326,6 +326,19 @@ def test_json_moves_no_cursor():
     assert json.loads(line) == row
 
 
+def test_a_head_moves_no_cursor():
+    odd = pa.table({"a\x1b[2J": ["b\x9b"]})
+    assert list(table.lines(odd.schema, [odd], 80)) == ["a\\u001b[2J", "b\\u009b"]
+
+
+@pytest.mark.parametrize(("shown", "want"), [(True, "a\\u009b\nb\\u001b[2J\n"), (False, "a\x9b\nb\x1b[2J\n")])
+def test_csv_moves_no_cursor(monkeypatch, capsys, shown, want):
+    odd = pa.table({"a\x9b": ["b\x1b[2J"]})
+    monkeypatch.setattr("sys.stdout.isatty", lambda: shown)
+    output.write("csv", odd.schema, [odd], output.sys.stdout.buffer)
+    assert capsys.readouterr().out == want
+
+
 def test_a_table_fits():
     some = pa.table(
         {
