@@ -264,6 +264,8 @@ def test_conditions(some, text, want):
         ("attributes=1", "want a key"),
         ("name[a]=1", "name is no map"),
         ("count=many", "'many' does not go with uint64"),
+        ("count>=99999999999999999999999", "does not go with uint64"),
+        ("time>0001-01-01T00:00:00+05:00", "does not go with"),
         ("id=xyz", "does not go with"),
         ("done=maybe", "does not go with"),
         ("time=soon", "does not go with"),
@@ -287,11 +289,29 @@ def test_times():
         when.time("soon")
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--since", "9999999999h"], "argument --since: invalid time such as 1h"),
+        (["--until", f"{'9' * 400}w"], "argument --until: invalid time such as 1h"),
+        (["--limit", "-1"], "argument --limit: invalid number (0 or more) value: '-1'"),
+        (["--limit", "all"], "argument --limit: invalid number (0 or more) value: 'all'"),
+    ],
+)
+def test_numbers_that_cannot_be(capsys, flags, told):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["query", "traces", *flags])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_values_of_every_kind():
     pairs = pa.map_(pa.utf8(), pa.utf8())
     event = pa.struct({"at": pa.timestamp("s"), "id": pa.binary()})
     kinds = {
         "map": pa.array([[("a", None)]], pa.map_(pa.utf8(), pa.timestamp("ms"))),
+        "moments": pa.array([[(1, 2)]], pa.map_(pa.timestamp("s"), pa.int64())),
+        "points": pa.array([[({"x": 1}, None)]], pa.map_(pa.struct({"x": pa.int64()}), pa.int64())),
         "list": pa.array([[{"at": 1, "id": b"\xff"}]], pa.list_(event)),
         "text": pa.array(["x"]).dictionary_encode(),
         "took": pa.array([1500], pa.duration("ms")),
@@ -306,6 +326,8 @@ def test_values_of_every_kind():
     (row,) = rows.rows(pa.table(kinds))
     assert json.loads(json.dumps(row, allow_nan=False)) == {
         "map": {"a": None},
+        "moments": {"1970-01-01T00:00:01Z": 2},
+        "points": {'{"x": 1}': None},
         "list": [{"at": "1970-01-01T00:00:01Z", "id": "ff"}],
         "text": "x",
         "took": 1.5,
