@@ -164,16 +164,16 @@ def _table(parts: list[Part], selection: Selection, empty: Callable[[], bytes]) 
 
 def batches(parts: list[Part], selection: Selection, empty: Callable[[], bytes]) -> pa.RecordBatchReader:
     """The wanted rows of files, batch by batch."""
-    schemas = [selection.schema(schema) for schema in _schemas(parts)]
-    columns_known = bool(schemas)
-    if not schemas:
-        schemas = [_empty(empty(), selection).schema]
-    none = [schema.empty_table() for schema in schemas]
+    found = [selection.schema(schema) for schema in schemas(parts)]
+    columns_known = bool(found)
+    if not found:
+        found = [_empty(empty(), selection).schema]
+    none = [schema.empty_table() for schema in found]
     schema = selection.finish(none, columns_known).schema
     return pa.RecordBatchReader.from_batches(schema, _conforming(parts, selection, schema))
 
 
-def _schemas(parts: list[Part]) -> Iterator[pa.Schema]:
+def schemas(parts: Iterable[Part]) -> Iterator[pa.Schema]:
     """The schemas of files, each once."""
     known: list[pa.Schema] = []
     for part in parts:

@@ -55,6 +55,7 @@ __all__ = [
 
 T = TypeVar("T")
 PROTOCOLS = ("grpc", "http/protobuf", "http/json")
+_TRANSPORTS = ("grpc", "http", "otap")
 _ANY = "127.0.0.1:0"
 _PATIENCE = 30.0  # seconds for what takes milliseconds
 _NOUNS = {"traces": "span", "logs": "log record", "metrics": "data point"}
@@ -183,7 +184,9 @@ class MockOtlpService:
         return self.requests_over(None)
 
     def requests_over(self, transport: str | None) -> Requests:
-        """As requests, over "grpc", "http" or "otap" alone."""
+        """As requests, over "grpc", "http" or "otap" alone, None for all. Raises ConfigError."""
+        if transport not in (None, *_TRANSPORTS):
+            raise ConfigError(f"transport: {transport!r} is not one of {', '.join(_TRANSPORTS)}")
         with self._lock:
             told = self._library._handle.requests(0, _PATIENCE)
             before = Requests.of(self._cleared, transport)
@@ -206,15 +209,15 @@ class MockOtlpService:
         self,
         n: int = 1,
         *,
-        timeout: float = 10.0,
+        timeout: float | None = 10.0,
         where: Callable[[Span], object] | None = None,
         **filters: Any,
     ) -> list[Span]:
         """Waits until n spans are there, and returns all that are; they may have come before.
 
-        timeout: in seconds. where: a callable that gets the Span. filters: fields of it, all of which have
-        to be so: name="GET /", service="shop", attributes={"http.route": "/"} (these among others); a
-        compiled pattern is searched in text, a callable gets the value.
+        timeout: in seconds, None: no end. where: a callable that gets the Span. filters: fields of it, all of
+        which have to be so: name="GET /", service="shop", attributes={"http.route": "/"} (these among
+        others); a compiled pattern is searched in text, a callable gets the value.
 
         Raises NotReceivedError, an AssertionError and a TimeoutError, which tells what came instead;
         ConfigError for a field that a Span does not have.
@@ -226,7 +229,7 @@ class MockOtlpService:
         self,
         n: int = 1,
         *,
-        timeout: float = 10.0,
+        timeout: float | None = 10.0,
         where: Callable[[LogRecord], object] | None = None,
         **filters: Any,
     ) -> list[LogRecord]:
@@ -238,7 +241,7 @@ class MockOtlpService:
         self,
         n: int = 1,
         *,
-        timeout: float = 10.0,
+        timeout: float | None = 10.0,
         where: Callable[[DataPoint], object] | None = None,
         **filters: Any,
     ) -> list[DataPoint]:
@@ -246,7 +249,9 @@ class MockOtlpService:
         __tracebackhide__ = True
         return self._wait("metrics", n, timeout, _wanted("metrics", where, filters))
 
-    def wait_for_requests(self, n: int = 1, *, signal: str | None = None, timeout: float = 10.0) -> Requests:
+    def wait_for_requests(
+        self, n: int = 1, *, signal: str | None = None, timeout: float | None = 10.0
+    ) -> Requests:
         """Waits until n requests were answered since the last clear(), accepted or not.
 
         signal: "traces", "logs" or "metrics" alone. Raises as wait_for_spans.
@@ -262,7 +267,7 @@ class MockOtlpService:
         what = _count(n, "request") + (f" of {signal}" if signal else "")
         return self._until(enough, timeout, lambda: f"waited {timeout} s for {what}.")
 
-    def _wait(self, signal: str, n: int, timeout: float, wanted: Wanted) -> list[Any]:
+    def _wait(self, signal: str, n: int, timeout: float | None, wanted: Wanted) -> list[Any]:
         __tracebackhide__ = True
 
         def enough() -> list[Any] | None:
@@ -271,13 +276,13 @@ class MockOtlpService:
 
         return self._until(enough, timeout, lambda: self._lack(signal, n, timeout, wanted))
 
-    def _until(self, enough: Callable[[], T | None], timeout: float, lack: Callable[[], str]) -> T:
+    def _until(self, enough: Callable[[], T | None], timeout: float | None, lack: Callable[[], str]) -> T:
         """Looks whenever a request was answered."""
         __tracebackhide__ = True
-        deadline, answered = time.monotonic() + timeout, 0
+        deadline, answered = None if timeout is None else time.monotonic() + timeout, 0
         while True:
             try:
-                wait = max(0.0, deadline - time.monotonic())
+                wait = None if deadline is None else max(0.0, deadline - time.monotonic())
                 answered = self._library._handle.requests(answered, wait)["answered"] + 1
                 late = False
             except DeadlineError:
@@ -288,7 +293,7 @@ class MockOtlpService:
             if late:
                 raise NotReceivedError(f"{lack()}\n\n{self.report()}")
 
-    def _lack(self, signal: str, n: int, timeout: float, wanted: Wanted) -> str:
+    def _lack(self, signal: str, n: int, timeout: float | None, wanted: Wanted) -> str:
         items = self._received(signal)
         with_what = f" with {wanted}" if str(wanted) else ""
         what = _count(n, _NOUNS[signal])

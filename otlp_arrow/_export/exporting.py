@@ -84,8 +84,8 @@ class Sender:
     def send(self, items: Any) -> bool:
         """True when items, which encode takes, are acknowledged; else it has logged why. Raises no error.
 
-        A sequence of several that is refused is sent in halves, so that what is wrong with one of them, or
-        too large for one request, does not cost the others.
+        A sequence of several that cannot be encoded, or is refused, is sent in halves, so that what is wrong
+        with one of them, or too large for one request, does not cost the others.
         """
         if self._down:
             self._faults.report("the exporter was shut down")
@@ -94,19 +94,26 @@ class Sender:
 
     def _send(self, items: Any, deadline: float) -> bool:
         try:
-            self._deliver(self._encode(items), deadline)
+            body = self._encode(items)
+        except Exception as error:  # whatever an application put into an item
+            return self._send_halves(items, deadline, error)
+        try:
+            self._deliver(body, deadline)
         except InvalidDataError as error:  # TooLargeError is one
-            if isinstance(items, Sequence) and len(items) > 1:
-                middle = len(items) // 2
-                first = self._send(items[:middle], deadline)
-                return self._send(items[middle:], deadline) and first
-            self._faults.report(error)
-            return False
+            return self._send_halves(items, deadline, error)
         except Exception as error:  # of any kind: an exporter must not disturb the application
             self._faults.report(error)
             return False
         self._faults.over()
         return True
+
+    def _send_halves(self, items: Any, deadline: float, error: Exception) -> bool:
+        if not isinstance(items, Sequence) or len(items) < 2:
+            self._faults.report(error)
+            return False
+        middle = len(items) // 2
+        first = self._send(items[:middle], deadline)
+        return self._send(items[middle:], deadline) and first
 
     def _deliver(self, body: bytes, deadline: float) -> None:
         pause = FIRST_PAUSE

@@ -31,7 +31,7 @@ def flame(tree: TraceTree) -> str:
     head = f"<div style='margin-bottom:4px'><b>trace</b> {summary}</div>"
     start, total = tree.start_unix_nano, tree.duration_nano
     if start is None or total is None:
-        return f"<div style='{FONT}'>{head}{escaped(tree.render(50)) if len(tree) else ''}</div>"
+        return f"<div style='{FONT}'>{head}{_text(tree) if len(tree) else ''}</div>"
     rows = place(tree)
     colours = hues(tree.services)
     bars = "".join(_bar(node, row, start, max(1, total), colours) for node, row in rows)
@@ -44,6 +44,12 @@ def flame(tree: TraceTree) -> str:
         f"<div style='{FONT}'>{head}{_legend(tree, colours)}{_axis(max(1, total))}"
         f"<div style='position:relative;height:{height}px;overflow:hidden'>{_grid()}{bars}</div>{foot}</div>"
     )
+
+
+def _text(tree: TraceTree) -> str:
+    """The spans of a trace without times, which are no bars, a line each."""
+    lines = "<br>".join(map(escaped, tree.render(50).split("\n")))
+    return f"<div style='white-space:pre-wrap'>{lines}</div>"
 
 
 def hues(services: list[str]) -> dict[str, int]:

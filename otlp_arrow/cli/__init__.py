@@ -30,17 +30,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except ConfigError as error:
         for fault in error.faults:
-            print(f"otlp-arrow: {fault}", file=sys.stderr)
+            _tell(str(fault))
         return 2
     except BrokenPipeError:
         return _pipe_closed()
     except (OtlpArrowError, OSError) as error:
-        print(f"otlp-arrow: {_told(error)}", file=sys.stderr)
+        _tell(_told(error))
         return 1
     except KeyboardInterrupt:
         print("otlp-arrow: interrupted", file=sys.stderr)
         _leave_work()
         return INTERRUPTED
+
+
+def _tell(fault: str) -> None:
+    """A fault on standard error; data of strangers may be in it."""
+    from .text import printable_lines
+
+    print(f"otlp-arrow: {printable_lines(fault)}", file=sys.stderr)
 
 
 def _told(error: Exception) -> str:

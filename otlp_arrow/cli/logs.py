@@ -7,6 +7,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from .text import printable
+
 
 class Format(logging.Formatter):
     """A record as a line of text or JSON, with UTC times."""
@@ -20,7 +22,7 @@ class Format(logging.Formatter):
         time = time.replace("+00:00", "Z")
         level = "WARN" if record.levelno == logging.WARNING else record.levelname
         if not self._json:
-            return f"{time} {level:5} {record.getMessage()}"
+            return f"{time} {level:5} {printable(record.getMessage())}"
         text = getattr(record, "text", None) or record.getMessage()
         fields = getattr(record, "fields", {})
         return json.dumps(

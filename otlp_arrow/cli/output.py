@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from . import colour
+from .text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,10 +79,14 @@ def write(
     _WRITERS[format](schema, tables, out, when)
 
 
+def _is_terminal(out: BinaryIO) -> bool:
+    return on_terminal(None) and out is sys.stdout.buffer
+
+
 def _table(schema: pa.Schema, tables: Iterable[pa.Table], out: BinaryIO, when: str) -> None:
     from .table import lines
 
-    terminal = on_terminal(None) and out is sys.stdout.buffer
+    terminal = _is_terminal(out)
     width = shutil.get_terminal_size().columns if terminal or "COLUMNS" in os.environ else 10**6
     colours = when == "always" or (terminal and colour.wanted(sys.stdout, when))
     for line in lines(schema, tables, width, colours=colours):
@@ -103,15 +108,22 @@ def _csv(schema: pa.Schema, tables: Iterable[pa.Table], out: BinaryIO, when: str
     text = io.TextIOWrapper(out, "utf-8", newline="", write_through=True)
     try:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(schema.names)
+        cell = _shown_cell if _is_terminal(out) else _csv_cell
+        writer.writerow(map(cell, schema.names))
         for table in tables:
-            writer.writerows([_csv_cell(value) for value in row.values()] for row in rows(table))
+            writer.writerows([cell(value) for value in row.values()] for row in rows(table))
     finally:
         text.detach()
 
 
 def _csv_cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list, bool)) else value
+
+
+def _shown_cell(value: Any) -> Any:
+    """A cell without what could move a terminal's cursor; a file, or another program, gets it as it is."""
+    value = _csv_cell(value)
+    return printable(value) if isinstance(value, str) else value
 
 
 def _arrow(schema: pa.Schema, tables: Iterable[pa.Table], out: BinaryIO, when: str) -> None:

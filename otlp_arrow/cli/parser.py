@@ -71,6 +71,17 @@ def _codes(codes: Mapping[int, str]) -> str:
     return "\n".join(lines + [f"  {code:<4} {meaning}" for code, meaning in codes.items()])
 
 
+def count(text: str) -> int:
+    """A number of things. Raises ValueError."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+count.__name__ = "number (0 or more)"  # argparse tells it where the text is none
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The whole command line. Loads what describes the commands, not what runs them."""
     from . import completion, convert, doctor, query, send, serve, settings, tail

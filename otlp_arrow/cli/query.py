@@ -78,7 +78,10 @@ def _filters(command: argparse.ArgumentParser) -> None:
         "--columns", metavar="NAME,...", help="these columns; a table has few if not told, others all"
     )
     filters.add_argument(
-        "--limit", metavar="N", type=int, help="at most so many rows, 0 for all; a table has 100 if not told"
+        "--limit",
+        metavar="N",
+        type=parser.count,
+        help="at most so many rows, 0 for all; a table has 100 if not told",
     )
 
 

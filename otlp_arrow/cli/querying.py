@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
@@ -90,8 +90,20 @@ def _sql(options: argparse.Namespace, query: str, source: str, format: str) -> i
 
     with progress(sys.stderr, "asking"):
         table = Work(lambda _: sql(query, source=source)).run(wait=False)
+    table = table.rename_columns(distinct(table.schema.names))
     _print(options, format, table.schema, [table])
     return 0
+
+
+def distinct(names: list[str]) -> list[str]:
+    """Names of columns, those that come again as body_1, body_2: in SQL they may, in rows they cannot."""
+    taken, given = set(names), list[str]()
+    for name in names:
+        if name in given:
+            name = next(other for n in count(1) if (other := f"{name}_{n}") not in taken)
+            taken.add(name)
+        given.append(name)
+    return given
 
 
 # --- filters ---
@@ -125,7 +137,7 @@ def _filtered(options: argparse.Namespace, signal: str, source: str, format: str
 def _columns(options: argparse.Namespace, signal: str, format: str) -> list[str] | None:
     """The columns to print; None for all."""
     if options.columns:
-        return [name for name in options.columns.split(",") if name]
+        return list(dict.fromkeys(name for name in options.columns.split(",") if name))
     return list(SHORT[signal]) if format == "table" else None
 
 

@@ -75,7 +75,7 @@ def _counted(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(kind):
         return _counted(kind.value_type)
     if pa.types.is_map(kind):
-        return pa.map_(kind.key_type, _counted(kind.item_type))
+        return pa.map_(_counted(kind.key_type), _counted(kind.item_type))
     if pa.types.is_list(kind):
         return pa.list_(kind.value_field.with_type(_counted(kind.value_type)))
     if pa.types.is_struct(kind):
@@ -102,8 +102,8 @@ def _reader(kind: pa.DataType) -> Callable[[Any], Any]:
 
 def _nested(kind: pa.DataType) -> Callable[[Any], Any]:
     if pa.types.is_map(kind):
-        item = _optional(_reader(kind.item_type))
-        return lambda pairs: {key: item(value) for key, value in pairs}
+        key, item = _reader(kind.key_type), _optional(_reader(kind.item_type))
+        return lambda pairs: {_key(key(name)): item(value) for name, value in pairs}
     if pa.types.is_list(kind):
         each = _optional(_reader(kind.value_type))
         return lambda values: [each(value) for value in values]
@@ -111,6 +111,11 @@ def _nested(kind: pa.DataType) -> Callable[[Any], Any]:
         fields = {field.name: _optional(_reader(field.type)) for field in kind}
         return lambda value: {name: read(value[name]) for name, read in fields.items()}
     return str  # dates, decimals and what else a query may make
+
+
+def _key(value: Any) -> Any:
+    """A key as JSON may have it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
 
 
 def _optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -28,8 +28,9 @@ def lines(
     right = [_is_number(field) for field in schema]
     whole = [_is_number(field) or pa.types.is_timestamp(field.type) for field in schema]
     first = list(islice(cells, LOOKED_AT))
-    widths = fitted([schema.names, *first], width, whole)
-    head = _line(schema.names, widths, right)
+    names = list(map(printable, schema.names))
+    widths = fitted([names, *first], width, whole)
+    head = _line(names, widths, right)
     yield coloured(head, "bold") if colours else head
     for row in chain(first, cells):
         yield _line(row, widths, right)

@@ -42,7 +42,7 @@ def register(commands: parser.Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("what", metavar="SIGNAL", nargs="?", help="traces, logs or metrics (logs)")
     command.add_argument("dir", metavar="DIR", nargs="?", help=f"an output directory ({DIRECTORY})")
     command.add_argument(
-        "-n", "--lines", metavar="N", type=int, default=LAST, help=f"the last ones first ({LAST})"
+        "-n", "--lines", metavar="N", type=parser.count, default=LAST, help=f"the last ones first ({LAST})"
     )
     command.add_argument(
         "--since", metavar="TIME", type=time, help="all since then first: 15m, 1h (ago), ..."

@@ -17,6 +17,7 @@ from .._read.follow import Follow, follow
 from .._read.scan import scan
 from .._read.select import Selection
 from ..errors import ConfigError
+from ..tables import schemas
 from . import colour
 from .convert import SIGNALS
 from .lines import COLUMNS, line
@@ -28,6 +29,8 @@ from .where import Condition, meet
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+    from .._read.files import Part
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,17 +64,41 @@ class Tail:
             columns=columns,
             existing=False,
         ) as follower:
+            self._check(follower.passed())
             self._print(self._last(follower, columns))
             if self._options.no_follow:
                 return
             _end_with_pipe(follower)
             for batch in follower:
-                self._print(self._lines(meet(pa.Table.from_batches([batch]), self._conditions)))
+                self._print(self._lines(self._meet(pa.Table.from_batches([batch]))))
 
     def _columns(self) -> list[str] | None:
         if self._options.format == "json":
             return None
         return list(dict.fromkeys([*COLUMNS[self.signal], *(c.column for c in self._conditions)]))
+
+    def _check(self, parts: list[Part]) -> None:
+        """Raises ConfigError for a condition on a column that none of the files has."""
+        missing = {condition.column: condition for condition in self._conditions}
+        found = False
+        for schema in schemas(reversed(parts)):
+            found = True
+            missing = {name: each for name, each in missing.items() if name not in schema.names}
+            if not missing:
+                return
+        if found and missing:
+            name, condition = next(iter(missing.items()))
+            raise ConfigError(f"{condition}: there is no column {name}")
+
+    def _meet(self, table: pa.Table) -> pa.Table:
+        """The rows that meet the conditions: none where the file lacks a column, as of an attribute that
+        others promote.
+        """
+        for condition in self._conditions:
+            place = table.schema.get_field_index(condition.column)
+            if place < 0 or pa.types.is_null(table.schema.field(place).type):
+                return table.slice(0, 0)
+        return meet(table, self._conditions)
 
     def _last(self, follower: Follow, columns: list[str] | None) -> list[str]:
         """The last lines of what was there at the beginning, of the newest files first, as far as needed."""
@@ -94,7 +121,7 @@ class Tail:
         met: deque[pa.Table] = deque()
         held = 0
         for table in tables:
-            met.append(meet(table, self._conditions))
+            met.append(self._meet(table))
             held += met[-1].num_rows
             # Of lines that are looked at for a text, nobody knows how many it is in.
             while self._grep is None and held - met[0].num_rows >= wanted:

@@ -14,6 +14,11 @@ def printable(text: str) -> str:
     )
 
 
+def printable_lines(text: str) -> str:
+    """As printable, but of several lines, which stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def columns(text: str) -> int:
     """How many columns of a terminal a text takes."""
     if text.isascii():

@@ -18,9 +18,16 @@ def time(text: str) -> datetime:
         return datetime.now(UTC)
     ago = _AGO.fullmatch(text)
     if ago is not None:
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+        return _ago(**{_UNITS[ago[2]]: float(ago[1])})
     at = datetime.fromisoformat(text)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+def _ago(**units: float) -> datetime:
+    try:
+        return datetime.now(UTC) - timedelta(**units)
+    except OverflowError as error:
+        raise ValueError("before the year 1") from error
 
 
 time.__name__ = "time such as 1h (ago) or 2026-01-02T03:04:05"  # argparse tells it where the text is none

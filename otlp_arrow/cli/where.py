@@ -65,7 +65,7 @@ class Condition:
         values = self._values(table)
         try:
             return pc.fill_null(self._compare(values), False)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError, ValueError) as error:
             raise ConfigError(f"{self}: {self.value!r} does not go with {values.type}") from error
 
     def _values(self, table: pa.Table) -> Any:

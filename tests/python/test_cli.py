@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from otlp_arrow import _work, cli, read_traces
+from otlp_arrow import ConfigError, OtlpArrowError, _work, cli, read_traces
 from otlp_arrow.cli import logs, serve, settings
 
 
@@ -206,6 +206,23 @@ def test_log_lines(style):
     else:
         want = {"time": "2026-01-02T03:04:05.500Z", "level": "WARN", "msg": "full", "dir": "/x"}
         assert json.loads(line) == want
+
+
+def test_a_log_line_moves_no_cursor():
+    record = logging.makeLogRecord({"msg": "refused name=%s", "args": ("a\x1b[2J\nb\x9b31m",)})
+    assert logs.Format("text").format(record).endswith(" refused name=a\\u001b[2J\\nb\\u009b31m")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "begin"), [(ConfigError, 2, "otlp-arrow: "), (OtlpArrowError, 1, "")]
+)
+def test_a_fault_moves_no_cursor_and_keeps_its_lines(monkeypatch, capsys, kind, code, begin):
+    def fail(_):
+        raise kind("no such thing: a\x1b[2J\n  \x9b31m")
+
+    monkeypatch.setattr(settings, "_print_config", fail)
+    assert cli.main(["print-config"]) == code
+    assert capsys.readouterr().err == f"otlp-arrow: no such thing: a\\u001b[2J\n{begin}  \\u009b31m\n"
 
 
 # --- with the native library ---

@@ -149,6 +149,31 @@ def test_sql(directory, capsys):
     ]
 
 
+@pytest.mark.parametrize("format", ["json", "csv", "table", "arrow", "parquet"])
+def test_columns_of_the_same_name_in_sql(directory, tmp_path, capsys, format):
+    text = "select name, service_name as name, 7 as name_1, 8 as name from traces order by 1 limit 1"
+    want, file = [{"name": "a", "name_2": "cart", "name_1": 7, "name_3": 8}], tmp_path / "x"
+    query(capsys, text, directory, "--format", format, "--output", file)
+    if format == "arrow":
+        with pa.ipc.open_stream(file) as stream:
+            assert stream.read_all().to_pylist() == want
+    elif format == "parquet":
+        assert pq.read_table(file).to_pylist() == want
+    elif format == "json":
+        assert documents(file.read_text()) == want
+    else:
+        head, line = file.read_text().replace(",", " ").splitlines()
+        assert head.split() == ["name", "name_2", "name_1", "name_3"]
+        assert line.split() == ["a", "cart", "7", "8"]
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "table"])
+def test_a_column_that_is_asked_for_twice_comes_once(directory, capsys, format):
+    flags = ["--format", format, "--limit", "1", "--columns"]
+    once = query(capsys, "traces", directory, *flags, "name,service_name")
+    assert query(capsys, "traces", directory, *flags, "name,service_name,name") == once
+
+
 def test_sql_that_is_wrong(directory, capsys, monkeypatch):
     assert cli.main(["query", "select nothing from traces", str(directory)]) == 2
     assert "DuckDB" in capsys.readouterr().err
@@ -239,6 +264,8 @@ def test_conditions(some, text, want):
         ("attributes=1", "want a key"),
         ("name[a]=1", "name is no map"),
         ("count=many", "'many' does not go with uint64"),
+        ("count>=99999999999999999999999", "does not go with uint64"),
+        ("time>0001-01-01T00:00:00+05:00", "does not go with"),
         ("id=xyz", "does not go with"),
         ("done=maybe", "does not go with"),
         ("time=soon", "does not go with"),
@@ -262,11 +289,29 @@ def test_times():
         when.time("soon")
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--since", "9999999999h"], "argument --since: invalid time such as 1h"),
+        (["--until", f"{'9' * 400}w"], "argument --until: invalid time such as 1h"),
+        (["--limit", "-1"], "argument --limit: invalid number (0 or more) value: '-1'"),
+        (["--limit", "all"], "argument --limit: invalid number (0 or more) value: 'all'"),
+    ],
+)
+def test_numbers_that_cannot_be(capsys, flags, told):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["query", "traces", *flags])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_values_of_every_kind():
     pairs = pa.map_(pa.utf8(), pa.utf8())
     event = pa.struct({"at": pa.timestamp("s"), "id": pa.binary()})
     kinds = {
         "map": pa.array([[("a", None)]], pa.map_(pa.utf8(), pa.timestamp("ms"))),
+        "moments": pa.array([[(1, 2)]], pa.map_(pa.timestamp("s"), pa.int64())),
+        "points": pa.array([[({"x": 1}, None)]], pa.map_(pa.struct({"x": pa.int64()}), pa.int64())),
         "list": pa.array([[{"at": 1, "id": b"\xff"}]], pa.list_(event)),
         "text": pa.array(["x"]).dictionary_encode(),
         "took": pa.array([1500], pa.duration("ms")),
@@ -281,6 +326,8 @@ def test_values_of_every_kind():
     (row,) = rows.rows(pa.table(kinds))
     assert json.loads(json.dumps(row, allow_nan=False)) == {
         "map": {"a": None},
+        "moments": {"1970-01-01T00:00:01Z": 2},
+        "points": {'{"x": 1}': None},
         "list": [{"at": "1970-01-01T00:00:01Z", "id": "ff"}],
         "text": "x",
         "took": 1.5,
@@ -299,6 +346,19 @@ def test_json_moves_no_cursor():
     line = rows.document(row)
     assert line == '{"name": "a\\u001b[2J\\u009b日\\u2028\\ud834\\udd73"}'
     assert json.loads(line) == row
+
+
+def test_a_head_moves_no_cursor():
+    odd = pa.table({"a\x1b[2J": ["b\x9b"]})
+    assert list(table.lines(odd.schema, [odd], 80)) == ["a\\u001b[2J", "b\\u009b"]
+
+
+@pytest.mark.parametrize(("shown", "want"), [(True, "a\\u009b\nb\\u001b[2J\n"), (False, "a\x9b\nb\x1b[2J\n")])
+def test_csv_moves_no_cursor(monkeypatch, capsys, shown, want):
+    odd = pa.table({"a\x9b": ["b\x1b[2J"]})
+    monkeypatch.setattr("sys.stdout.isatty", lambda: shown)
+    output.write("csv", odd.schema, [odd], output.sys.stdout.buffer)
+    assert capsys.readouterr().out == want
 
 
 def test_a_table_fits():

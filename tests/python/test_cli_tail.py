@@ -90,6 +90,29 @@ def test_filters(written, tmp_path, capsys, flags, want):
     assert "".join(json.loads(text)["body"] for text in found) == want
 
 
+@pytest.fixture
+def promoted(tmp_path):
+    """Three files, of which the second has a column for the attribute n."""
+    for text, files in (("first", {}), ("second", {"promote": ["n:int"]}), ("third", {})):
+        with OtlpLibrary(output_dir=tmp_path, files=files) as library:
+            library.export_logs(log_request(text))
+    return tmp_path
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_column_that_only_some_files_have(promoted, capsys, format):
+    for condition in ("n=0", "n<1"):
+        (found,) = tail(capsys, "logs", promoted, "--where", condition, "--format", format)
+        assert "second" in found
+    assert tail(capsys, "logs", promoted, "--where", "n=1", "--format", format) == []
+
+
+@pytest.mark.parametrize("flags", [[], ["-n", "0"], ["--format", "json"]])
+def test_a_column_that_no_file_has(promoted, capsys, flags):
+    assert cli.main(["tail", "logs", str(promoted), "--where", "m=0", "--no-follow", *flags]) == 2
+    assert capsys.readouterr().err == "otlp-arrow: m=0: there is no column m\n"
+
+
 def test_failed_spans_and_points(tmp_path, capsys):
     with OtlpLibrary(output_dir=tmp_path, otlp_grpc="127.0.0.1:0") as library:
         endpoint = ["--endpoint", f"http://{library.endpoints.otlp_grpc}"]
@@ -158,6 +181,19 @@ def test_live_until_ctrl_c(written, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_file_that_lacks_a_column_does_not_end_it(promoted, format):
+    with following("logs", promoted, "--where", "n=0", "--format", format) as process:
+        assert "second" in process.stdout.readline()
+        for text, files in (("without", {}), ("with", {"promote": ["n:int"]})):
+            with OtlpLibrary(output_dir=promoted, files=files) as library:
+                library.export_logs(log_request(text))
+        assert "with" in (line := process.stdout.readline())
+        assert "without" not in line
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
 
 
 def test_a_closed_pipe_ends_it(written, tmp_path):

@@ -339,6 +339,19 @@ def test_what_cannot_be_encoded_is_a_failure(tmp_path: Path, caplog: pytest.LogC
     exporter.shutdown()
 
 
+def test_an_item_that_cannot_be_encoded_does_not_cost_the_rest(
+    tmp_path: Path, spans: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    spans[5]._start_time = 1.7e18  # as time.time() * 1e9 gives it
+    exporter = ArrowSpanExporter(output_dir=tmp_path)
+    assert exporter.export(spans) is FAILURE
+    exporter.shutdown()
+    stored = read_traces(tmp_path, columns=["span_id"])["span_id"].to_pylist()
+    ids = [span.context.span_id.to_bytes(8, "big") for span in spans]
+    assert stored == [*ids[:5], *ids[6:]]
+    assert errors(caplog)[0].startswith("exporting traces failed: ")
+
+
 def test_a_flush_that_fails(sender: Any, caplog: pytest.LogCaptureFixture) -> None:
     sending, _, _ = sender(ClosedError("gone"))
     assert not sending.flush(100)

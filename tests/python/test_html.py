@@ -36,6 +36,9 @@ class Page(HTMLParser):
         assert not re.search(r"<(script|style|link|img|iframe)|(src|href|url)\s*[=(]", text)
 
     def handle_starttag(self, tag, attributes):
+        if tag == "br":
+            self.text += "\n"
+            return
         self.open.append(tag)
         self.titles += [value for name, value in attributes if name == "title"]
 
@@ -260,6 +263,11 @@ def test_traces_without_times():
     assert "no spans" in Page(tree()._repr_html_()).text
     found = tree(("x", None, None, None, {"start_time_unix_nano": None}))
     assert "x  [shop]  ?" in Page(found._repr_html_()).text
+    none = {"start_time_unix_nano": None}
+    found = tree(("a", None, None, None, none), ("<b>\x1b", None, None, None, none))
+    page = Page(found._repr_html_())
+    assert page.text.endswith(found.render(50).rstrip("\n"))
+    assert page.text.count("\n") == found.render(50).rstrip("\n").count("\n") >= 2
 
 
 def test_many_attributes_are_counted():

@@ -248,6 +248,94 @@ def test_failures_of_setup_and_of_own_fixtures_tell_it_too(run):
     result.stdout.fnmatch_lines(["*- mine: telemetry received -*", "*Nobody has sent anything.*"])
 
 
+def test_a_report_that_fails_hides_no_failure(run):
+    result = run(
+        """
+        from app import work
+
+        def test_it(otlp, monkeypatch):
+            work("GET /cart")
+            otlp.wait_for_spans()
+            work("not read yet")
+
+            def broken(*_, **__):
+                raise OSError(5, "nothing can be read")
+
+            monkeypatch.setattr("builtins.open", broken)
+            monkeypatch.setattr("pathlib.Path.open", broken)
+            monkeypatch.setattr(otlp, "spans_table", broken)
+            assert False, "the real reason"
+
+        def test_next():
+            pass
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E*the real reason*",
+            "*- otlp: telemetry received -*",
+            "no report: OSError: [[]Errno 5[]] nothing can be read",
+        ]
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork")
+def test_a_forked_child_that_fails_reports_no_service_of_its_parent(run):
+    result = run(
+        """
+        import os, warnings
+
+        def test_it(otlp):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # there are threads
+                child = os.fork()
+            assert child, "of the child"
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        """
+    )
+    assert result.ret == 0
+    text = result.stdout.str()
+    assert "AssertionError: of the child" in text
+    assert "INTERNALERROR" not in text
+    assert "telemetry received" not in text
+
+
+# As pytest looks where it is older: without StashKey before 7, and without wrapper= before pluggy 1.2.
+OLDER_PYTEST = """
+import pytest
+
+{change}
+raise SystemExit(pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", "test_it.py"]))
+"""
+NO_STASH = "del pytest.StashKey"
+NO_WRAPPER = """
+hookimpl = pytest.hookimpl
+def old(function=None, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False):
+    return hookimpl(function, hookwrapper, optionalhook, tryfirst, trylast)
+pytest.hookimpl = old
+import otlp_arrow.pytest_plugin
+pytest.hookimpl = hookimpl
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "there"), [(NO_STASH, False), (NO_WRAPPER, True)], ids=["no stash", "no wrapper"]
+)
+def test_an_older_pytest_runs(run, pytester, change, there):
+    pytester.makeini("")
+    pytester.makepyfile(
+        test_it=f"""
+        def test_it(request):
+            assert request.config.pluginmanager.hasplugin("otlp_arrow")
+            assert bool(request._fixturemanager.getfixturedefs("otlp", request.node)) is {there}
+        """
+    )
+    result = pytester.run(sys.executable, "-c", OLDER_PYTEST.format(change=change), timeout=120)
+    assert result.ret == 0, result.stdout.str() + result.stderr.str()
+    result.assert_outcomes(passed=1)
+
+
 def test_the_files_of_a_run_are_kept(run, pytester):
     result = run(
         """
@@ -344,5 +432,5 @@ def test_the_plugin_is_measured_though_pytest_loads_it(run, pytester, monkeypatc
     report = [sys.executable, "-m", "coverage", "json", "--rcfile=coverage.rc", "-o", "report.json"]
     assert pytester.run(*report, timeout=120).ret == 0
     files = json.loads((pytester.path / "report.json").read_text())["files"]
-    (plugin,) = (entry for path, entry in files.items() if path.endswith("pytest_plugin.py"))
+    (plugin,) = (entry for path, entry in files.items() if path.endswith("_mock/plugin.py"))
     assert plugin["summary"]["percent_covered"] > 60

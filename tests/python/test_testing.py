@@ -248,7 +248,20 @@ def test_every_way_in_is_received(service, trace_request):
     assert [span.name for span in service.spans()] == ["grpc", "http", "json"]
     assert service.requests == Requests(traces=Counts(accepted=3))
     assert service.requests_over("http") == Requests(traces=Counts(accepted=2))
+    assert service.requests_over(None) == service.requests
     assert service.requests.answered == 3
+    with pytest.raises(ConfigError, match="transport: 'pigeon' is not one of grpc, http, otap"):
+        service.requests_over("pigeon")
+
+
+def test_a_wait_without_an_end(service, trace_request):
+    post(service, "traces", trace_request("there"))
+    assert len(service.wait_for_spans(timeout=None)) == 1
+    assert service.wait_for_requests(timeout=None).answered == 1
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(service.wait_for_spans, name="later", timeout=None)
+        post(service, "traces", trace_request("later"))
+        assert [span.name for span in waiting.result(30)] == ["later"]
 
 
 def test_what_is_malformed_counts_as_refused(service):
