@@ -88,7 +88,8 @@ int32_t oa_script(uint64_t handle, const char *script, uint64_t length, OaError 
 
 /* oa_requests waits until such a node has answered at least count requests, and gives
  * {"answered": REQUESTS, "requests": {SIGNAL: {TRANSPORT: {"accepted": NUMBER, "partial":
- * NUMBER, "refused": NUMBER}}}}. */
+ * NUMBER, "refused": NUMBER}}}}. Once the node is being closed it gives OA_CLOSED instead of
+ * waiting. */
 int32_t oa_requests(uint64_t handle, uint64_t count, int64_t timeout_ms, char **json, OaError *err);
 
 /* oa_maintain does what the commands doctor and compact do, without a node. request is
