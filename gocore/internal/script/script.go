@@ -63,14 +63,17 @@ func (s *Script) Apply(text []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !d.Clear && len(s.rules)+len(d.Rules) > maxRules {
+	waiting := s.rules
+	if d.Clear {
+		waiting = nil
+	}
+	if len(waiting)+len(d.Rules) > maxRules {
 		return fault.New(fault.Config, "script", "more than %d rules wait", maxRules)
 	}
 	if d.Clear {
-		s.rules = nil
 		s.hurryLocked()
 	}
-	s.rules = append(s.rules, d.Rules...)
+	s.rules = append(waiting, d.Rules...)
 	return nil
 }
 

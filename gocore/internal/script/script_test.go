@@ -296,10 +296,13 @@ func TestBadScripts(t *testing.T) {
 }
 
 func TestRulesAreBounded(t *testing.T) {
-	rules := strings.TrimSuffix(strings.Repeat(`{"do": "accept", "count": 1},`, maxRules), ",")
-	s := newRig(t, `{"rules": [`+rules+`]}`)
+	many := strings.Repeat(`{"do": "accept", "count": 1},`, maxRules)
+	s := newRig(t, `{"rules": [`+strings.TrimSuffix(many, ",")+`]}`)
 	if err := s.Apply([]byte(`{"rules": [{"do": "accept", "count": 1}]}`)); fault.KindOf(err) != fault.Config {
 		t.Errorf("%v, want a config error", err)
+	}
+	if err := s.Apply([]byte(`{"clear": true, "rules": [` + many + `{"do": "accept", "count": 1}]}`)); fault.KindOf(err) != fault.Config || len(s.rules) != maxRules {
+		t.Errorf("%v, want a config error; %d rules", err, len(s.rules))
 	}
 	if err := s.Apply([]byte(`{"clear": true, "rules": [{"do": "accept", "count": 1}]}`)); err != nil || len(s.rules) != 1 {
 		t.Errorf("%v, %d rules", err, len(s.rules))
