@@ -82,8 +82,9 @@ void oa_bytes_release(void *bytes);
  * {"do": "accept", "fail", "refuse" or "reject", "count": REQUESTS, "signal": TEXT or
  * absent for all, "transport": "grpc", "http", "otap" or absent for all, "delay_ms":
  * NUMBER, "message": TEXT}, for "fail" with "grpc": CODE and "http": STATUS, for "refuse"
- * with "retry_after_ms": NUMBER, for "reject" with "rejected": ITEMS. Another node gives
- * OA_INVALID, a bad script OA_CONFIG, and then nothing of it counts. */
+ * with "retry_after_ms": NUMBER (0 or absent for the usual 1000), for "reject" with
+ * "rejected": ITEMS. Another node gives OA_INVALID, a bad script OA_CONFIG, and then nothing
+ * of it counts. */
 int32_t oa_script(uint64_t handle, const char *script, uint64_t length, OaError *err);
 
 /* oa_requests waits until such a node has answered at least count requests, and gives
