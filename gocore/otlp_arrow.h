@@ -82,13 +82,15 @@ void oa_bytes_release(void *bytes);
  * {"do": "accept", "fail", "refuse" or "reject", "count": REQUESTS, "signal": TEXT or
  * absent for all, "transport": "grpc", "http", "otap" or absent for all, "delay_ms":
  * NUMBER, "message": TEXT}, for "fail" with "grpc": CODE and "http": STATUS, for "refuse"
- * with "retry_after_ms": NUMBER, for "reject" with "rejected": ITEMS. Another node gives
- * OA_INVALID, a bad script OA_CONFIG, and then nothing of it counts. */
+ * with "retry_after_ms": NUMBER (0 or absent for the usual 1000), for "reject" with
+ * "rejected": ITEMS. Another node gives OA_INVALID, a bad script OA_CONFIG, and then nothing
+ * of it counts. */
 int32_t oa_script(uint64_t handle, const char *script, uint64_t length, OaError *err);
 
 /* oa_requests waits until such a node has answered at least count requests, and gives
  * {"answered": REQUESTS, "requests": {SIGNAL: {TRANSPORT: {"accepted": NUMBER, "partial":
- * NUMBER, "refused": NUMBER}}}}. */
+ * NUMBER, "refused": NUMBER}}}}. Once the node is being closed it gives OA_CLOSED instead of
+ * waiting. */
 int32_t oa_requests(uint64_t handle, uint64_t count, int64_t timeout_ms, char **json, OaError *err);
 
 /* oa_maintain does what the commands doctor and compact do, without a node. request is

@@ -370,8 +370,8 @@ class MockOtlpService:
     ) -> None:
         """Asks the next n requests to come again: UNAVAILABLE + RetryInfo, over HTTP 503 + Retry-After.
 
-        retry_after: seconds; HTTP's are rounded up to whole ones, OTAP has no way to tell them. The rest is
-        as for fail_next.
+        retry_after: seconds, 0 for the usual one; HTTP's are rounded up to whole ones, OTAP has no way to
+        tell them. The rest is as for fail_next.
         """
         after = {"retry_after_ms": _faults.milliseconds(retry_after)}
         self._tell("refuse", n, signal=signal, transport=transport, delay=delay, message=message, **after)

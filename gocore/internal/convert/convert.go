@@ -24,6 +24,7 @@ package convert
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -46,7 +47,7 @@ type Options struct {
 	Signal string `json:"signal"`
 	// Compression of Arrow and Parquet: lz4 (Arrow only), zstd or none; "" for lz4 and zstd.
 	Compression string `json:"compression"`
-	// Promote are further columns of tables, as for files.promote.
+	// Promote are further columns of tables, as for files.promote, schema.MaxPromotions entries at most.
 	Promote []string `json:"promote"`
 	// Force replaces a destination that is there.
 	Force bool `json:"force"`
@@ -123,7 +124,10 @@ func (o Options) check() (*settings, error) {
 	}
 	promoted, wrong := schema.Promotions(o.Promote)
 	s.promoted = promoted
-	if faults = append(faults, wrong...); len(faults) > 0 {
+	for _, err := range wrong {
+		faults = append(faults, fmt.Errorf("promote: %w", err))
+	}
+	if len(faults) > 0 {
 		return nil, &fault.Error{Kind: fault.Config, Op: "convert", Err: errors.Join(faults...)}
 	}
 	return s, nil

@@ -12,13 +12,13 @@ import (
 // map: so a repeated key's last value counts.
 type promoter struct {
 	columns []promotedColumn
-	keys    []string // of all columns, at most 254
-	slots   []uint8  // by key index: where it is in keys, +1; 0 is not looked up yet, none is no key of ours
+	keys    []string // of all columns
+	slots   []int32  // by key index: where it is in keys, +1; 0 is not looked up yet, none is no key of ours
 	cuts    uint32   // of the keys when slots were true
 	found   []int    // by place in keys: the entry in the present row, -1 for none
 }
 
-const none = 255
+const none = -1
 
 // promotedColumn is a column with the places of its attribute's names in the promoter's keys.
 type promotedColumn struct {
@@ -112,7 +112,7 @@ func (p *promoter) copyTo(col promoted, a *attrs, entry, n int) error {
 }
 
 // slot finds which of our keys a key is, and remembers it by the key's index.
-func (p *promoter) slot(a *attrs, key int32) uint8 {
+func (p *promoter) slot(a *attrs, key int32) int32 {
 	if cuts := a.keys.Dict.Cuts(); cuts != p.cuts {
 		p.slots, p.cuts = p.slots[:0], cuts
 	}
@@ -123,7 +123,7 @@ func (p *promoter) slot(a *attrs, key int32) uint8 {
 		p.slots[key] = none
 		for i, wanted := range p.keys {
 			if string(a.keys.Dict.Text(key)) == wanted {
-				p.slots[key] = uint8(i + 1) // at most 254
+				p.slots[key] = int32(i + 1)
 			}
 		}
 	}

@@ -122,6 +122,29 @@ func TestPromotedOlderNames(t *testing.T) {
 	}
 }
 
+// TestManyPromotedColumns: each has its own attribute's values, however many there are.
+func TestManyPromotedColumns(t *testing.T) {
+	const many = 600
+	var promoted []schema.Promotion
+	var attributes []*commonpb.KeyValue
+	for i := range many {
+		name := fmt.Sprintf("k%d", i)
+		promoted = append(promoted, schema.Promotion{Column: name, Attribute: name, Kind: 'i'})
+		attributes = append(attributes, pair(name, i))
+	}
+	table := New(otlp.Traces, promoted...)
+	if err := table.Decode(spansOf(t, 1, attributes)); err != nil {
+		t.Fatal(err)
+	}
+	batch := table.Batch()
+	defer batch.Release()
+	for i, p := range promoted {
+		if got := valuesOf(batch, p.Column); got != fmt.Sprint(i) {
+			t.Errorf("%s: %s, want %d", p.Column, got, i)
+		}
+	}
+}
+
 // TestPromotedAny: values of all types, as their text in the map.
 func TestPromotedAny(t *testing.T) {
 	promoted, _ := schema.Promotions([]string{"x:any"})

@@ -231,12 +231,6 @@ type group struct {
 	bytes   int64
 }
 
-// byTime are the columns that a signal's rows are sorted by, the first that is not null.
-var byTime = map[string][]string{
-	otlp.Traces.String(): {"start_time_unix_nano"}, otlp.Metrics.String(): {"time_unix_nano"},
-	otlp.Logs.String(): {"time_unix_nano", "observed_time_unix_nano"},
-}
-
 func newGroup(c *Content, most int64) (*group, error) {
 	meta := c.Schema.Metadata()
 	keys, values := append(meta.Keys(), schema.CompactedKey), append(meta.Values(), "1")
@@ -252,7 +246,7 @@ func newGroup(c *Content, most int64) (*group, error) {
 	if at := c.Schema.FieldIndices("service_name"); len(at) > 0 {
 		g.service = at[0]
 	}
-	for _, name := range byTime[c.Signal()] {
+	for _, name := range timesOf(c.Signal()) {
 		g.times = append(g.times, c.Schema.FieldIndices(name)...)
 	}
 	var err error

@@ -34,7 +34,6 @@ const (
 	minRotateBytes = 64 << 10
 	maxRotateBytes = 1 << 40
 	maxRotateSecs  = 7 * 24 * 3600
-	maxPromote     = 100
 )
 
 // Validate lists every fault of the settings, which stand under key.
@@ -55,12 +54,9 @@ func (c Config) Validate(key string) []error {
 	if _, err := mode(c.DirMode); err != nil {
 		faults = append(faults, fmt.Errorf("%s.dir_mode: %w", key, err))
 	}
-	if _, wrong := schema.Promotions(c.Promote); len(wrong) > 0 {
-		for _, fault := range wrong {
-			faults = append(faults, fmt.Errorf("%s.promote: %w", key, fault))
-		}
-	} else if n := len(c.Promote); n > maxPromote {
-		faults = append(faults, fmt.Errorf("%s.promote: %d entries, more than %d", key, n, maxPromote))
+	_, wrong := schema.Promotions(c.Promote)
+	for _, fault := range wrong {
+		faults = append(faults, fmt.Errorf("%s.promote: %w", key, fault))
 	}
 	return faults
 }

@@ -22,6 +22,8 @@ func TestValidate(t *testing.T) {
 		{"mode without write", func(c *Config) { c.FileMode = "0400" }, []string{`files.file_mode: "0400" ` + octal}},
 		{"mode not octal", func(c *Config) { c.FileMode = "0698" }, []string{`files.file_mode: "0698" ` + octal}},
 		{"mode with sticky", func(c *Config) { c.DirMode = "1700" }, []string{`files.dir_mode: "1700" ` + octal}},
+		{"promoted", func(c *Config) { c.Promote = []string{"a b"} }, []string{`files.promote: "a b": want `}},
+		{"promotions", func(c *Config) { c.Promote = make([]string, 101) }, []string{"files.promote: 101 entries, more than 100"}},
 		{"all", func(c *Config) { *c = Config{} }, []string{"files.compression: ", "files.rotate_bytes: 0 ",
 			"files.rotate_interval_secs: 0 ", `files.file_mode: "" `, `files.dir_mode: "" `}},
 	} {

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
 
@@ -94,9 +95,18 @@ func parseStatistics(text string) (s Statistics, ok bool) {
 // statisticsOf notes what is in a batch of a signal.
 func statisticsOf(batch arrow.RecordBatch, signal string) *Statistics {
 	s := &Statistics{Rows: batch.NumRows()}
-	s.addTimes(batch, byTime[signal])
+	s.addTimes(batch, timesOf(signal))
 	s.addServices(batch)
 	return s
+}
+
+// timesOf is schema.Times of the signal that a file says it is of; nil where that is none of ours.
+func timesOf(signal string) []string {
+	s, err := otlp.ParseSignal(signal)
+	if err != nil {
+		return nil
+	}
+	return schema.Times(s)
 }
 
 // addTimes finds the bounds of the first of some columns that is not null, row by row.

@@ -10,6 +10,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -90,6 +91,25 @@ func TestMockCountsEachWayIn(t *testing.T) {
 		if got := seen.Requests["traces"][transport]; got != want {
 			t.Errorf("%s: %+v, want %+v", transport, got, want)
 		}
+	}
+}
+
+// TestMockRefusesWithoutATime: then senders are told the receivers' own.
+func TestMockRefusesWithoutATime(t *testing.T) {
+	n, s := startMock(t)
+	apply(t, s, `{"rules": [{"do": "refuse", "count": 1, "retry_after_ms": 0}, {"do": "refuse", "count": 1}]}`)
+	_, err := ptraceotlp.NewGRPCClient(dial(t, n)).Export(t.Context(), ptraceotlp.NewExportRequest())
+	if details := status.Convert(err).Details(); len(details) != 1 {
+		t.Errorf("%v with %v, want a RetryInfo", err, details)
+	} else if info, ok := details[0].(*errdetails.RetryInfo); !ok || info.RetryDelay.AsDuration() != time.Second {
+		t.Errorf("%v with %v, want a second", err, details)
+	}
+	answer, err := http.Post("http://"+n.Endpoints()["otlp_http"]+"/v1/traces", "application/x-protobuf", bytes.NewReader(body(otlp.Traces)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = answer.Body.Close(); answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "1" {
+		t.Errorf("HTTP: %s, come again after %q s, want 1", answer.Status, answer.Header.Get("Retry-After"))
 	}
 }
 

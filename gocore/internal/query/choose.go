@@ -14,7 +14,7 @@ import (
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/files"
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/flight"
-	"github.com/otlp-arrow/otlp-arrow/gocore/internal/otlp"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/schema"
 )
 
 // chosen gives the wanted rows and columns of a file.
@@ -139,13 +139,6 @@ func (p *plan) columns(batch arrow.RecordBatch) arrow.RecordBatch {
 	return array.NewRecordBatch(p.schema, columns, batch.NumRows())
 }
 
-// times are the columns that since and until are compared with, the first that is not null.
-var times = [otlp.Count][]string{
-	otlp.Traces:  {"start_time_unix_nano"},
-	otlp.Metrics: {"time_unix_nano"},
-	otlp.Logs:    {"time_unix_nano", "observed_time_unix_nano"},
-}
-
 // rows are the numbers of a batch's wanted rows; nil for all.
 func (p *plan) rows(batch arrow.RecordBatch) (rows []int, err error) {
 	if !p.Filters() {
@@ -188,7 +181,7 @@ func (p *plan) timed(batch arrow.RecordBatch) (func(row int) bool, error) {
 		return every, nil
 	}
 	var columns []*array.Timestamp
-	for _, name := range times[p.Signal] {
+	for _, name := range schema.Times(p.Signal) {
 		for _, at := range batch.Schema().FieldIndices(name) {
 			column, ok := batch.Column(at).(*array.Timestamp)
 			if !ok {

@@ -54,13 +54,19 @@ var presets = map[string][]string{
 	},
 }
 
+// MaxPromotions bounds the entries of which promotions are made: each column costs every batch its buffers.
+const MaxPromotions = 100
+
 const promoteForms = `want http, db, gen_ai, or [resource/]ATTRIBUTE[|FORMER][:string|int|double|bool|any]`
 
 var promotedTypes = map[string]byte{"": 's', "string": 's', "int": 'i', "double": 'd', "bool": 'b', "any": Any}
 
 // Promotions reads the entries of files.promote: presets, or attributes such as
-// "http.response.status_code:int" and "resource/k8s.pod.name". It tells every fault.
+// "http.response.status_code:int" and "resource/k8s.pod.name", MaxPromotions at most. It tells every fault.
 func Promotions(entries []string) (all []Promotion, faults []error) {
+	if n := len(entries); n > MaxPromotions {
+		return nil, []error{fmt.Errorf("%d entries, more than %d", n, MaxPromotions)}
+	}
 	taken := map[string]Promotion{}
 	for _, s := range otlp.Signals {
 		for _, c := range tables[s] {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -60,6 +61,20 @@ func TestPromotions(t *testing.T) {
 				t.Errorf("got %s, %v; want %s", text, faults, tt.want)
 			}
 		})
+	}
+}
+
+func TestPromotionsAreBounded(t *testing.T) {
+	entries := make([]string, MaxPromotions+1)
+	for i := range entries {
+		entries[i] = fmt.Sprintf("k%d|old%d", i, i)
+	}
+	if all, faults := Promotions(entries[1:]); len(all) != MaxPromotions || faults != nil {
+		t.Errorf("%d promotions of %d entries, %v", len(all), MaxPromotions, faults)
+	}
+	all, faults := Promotions(entries)
+	if want := "101 entries, more than 100"; len(faults) != 1 || faults[0].Error() != want || all != nil {
+		t.Errorf("%d promotions, %v; want %s", len(all), faults, want)
 	}
 }
 

@@ -85,5 +85,16 @@ func concat(parts ...[]Column) []Column {
 	return all
 }
 
+// times are what Times gives.
+var times = [otlp.Count][]string{
+	otlp.Traces:  {"start_time_unix_nano"},
+	otlp.Metrics: {"time_unix_nano"},
+	otlp.Logs:    {"time_unix_nano", "observed_time_unix_nano"},
+}
+
+// Times are the columns that tell a row's time, the first of them that is not null. Rows are sorted and
+// selected by it, and a batch's statistics have its bounds.
+func Times(s otlp.Signal) []string { return times[s] }
+
 // Columns lists a signal's columns in their order in the table.
 func Columns(s otlp.Signal) []Column { return tables[s] }

@@ -45,6 +45,21 @@ func checkColumn(t *testing.T, c Column, f arrow.Field) {
 	}
 }
 
+// TestTimes: a row's time is looked for in columns of timestamps.
+func TestTimes(t *testing.T) {
+	for _, s := range otlp.Signals {
+		times := Times(s)
+		if len(times) == 0 {
+			t.Errorf("%v has no times", s)
+		}
+		for _, name := range times {
+			if fields, ok := Of(s).FieldsByName(name); !ok || fields[0].Type != Time {
+				t.Errorf("%v has no column %s of type Time", s, name)
+			}
+		}
+	}
+}
+
 // TestTypes: a change of these is a change of the format, so of Version.
 func TestTypes(t *testing.T) {
 	tests := []struct {

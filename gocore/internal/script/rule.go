@@ -30,7 +30,7 @@ type Rule struct {
 	// GRPC and HTTP are the codes of "fail"; OTAP has those of gRPC.
 	GRPC int `json:"grpc"`
 	HTTP int `json:"http"`
-	// RetryAfterMS is when "refuse" wants the request again.
+	// RetryAfterMS is when "refuse" wants the request again; 0 is when receivers usually do, in a second.
 	RetryAfterMS int64 `json:"retry_after_ms"`
 	// Rejected is how many items, the last ones, "reject" does not take; 0 is a warning.
 	Rejected int64  `json:"rejected"`

@@ -45,7 +45,7 @@ type Script struct {
 	rules    []Rule
 	counts   Answers
 	answered uint64
-	advance  chan struct{} // closed and replaced when answered grows
+	advance  chan struct{} // closed and replaced when answered grows, and by the end
 	patience chan struct{} // closed when delays end, and replaced unless it is for good
 	ended    bool
 }
@@ -63,14 +63,17 @@ func (s *Script) Apply(text []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !d.Clear && len(s.rules)+len(d.Rules) > maxRules {
+	waiting := s.rules
+	if d.Clear {
+		waiting = nil
+	}
+	if len(waiting)+len(d.Rules) > maxRules {
 		return fault.New(fault.Config, "script", "more than %d rules wait", maxRules)
 	}
 	if d.Clear {
-		s.rules = nil
 		s.hurryLocked()
 	}
-	s.rules = append(s.rules, d.Rules...)
+	s.rules = append(waiting, d.Rules...)
 	return nil
 }
 
@@ -82,7 +85,7 @@ func (s *Script) hurryLocked() {
 	}
 }
 
-// End refuses the requests that wait, and takes away the rules.
+// End refuses the requests that wait, takes away the rules, and wakes who waits for requests.
 func (s *Script) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,6 +93,7 @@ func (s *Script) End() {
 	if !s.ended {
 		s.ended = true
 		close(s.patience)
+		s.wakeLocked()
 	}
 }
 
@@ -122,6 +126,11 @@ func (s *Script) count(signal otlp.Signal, transport string, add func(*Count)) {
 	add(&c)
 	of[transport] = c
 	s.answered++
+	s.wakeLocked()
+}
+
+// wakeLocked has everybody in Await look again.
+func (s *Script) wakeLocked() {
 	close(s.advance)
 	s.advance = make(chan struct{})
 }
@@ -132,12 +141,18 @@ type Seen struct {
 	Requests Answers `json:"requests"`
 }
 
-// Await returns when at least so many requests were answered, or with a fault of kind Timeout.
+var errEnded = errors.New("the mock ended before so many requests were answered")
+
+// Await returns when at least so many requests were answered, or with a fault of kind Timeout, or Closed
+// after the end.
 func (s *Script) Await(ctx context.Context, wanted uint64) (Seen, error) {
 	for {
-		seen, advance := s.now()
+		seen, advance, ended := s.now()
 		if seen.Answered >= wanted {
 			return seen, nil
+		}
+		if ended {
+			return Seen{}, &fault.Error{Kind: fault.Closed, Op: "wait for requests", Err: errEnded}
 		}
 		select {
 		case <-advance:
@@ -147,15 +162,15 @@ func (s *Script) Await(ctx context.Context, wanted uint64) (Seen, error) {
 	}
 }
 
-// now is the counts, and what is closed when they grow.
-func (s *Script) now() (Seen, <-chan struct{}) {
+// now is the counts, what is closed when they grow or end, and whether they ended.
+func (s *Script) now() (seen Seen, advance <-chan struct{}, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seen := Seen{Answered: s.answered, Requests: Answers{}}
+	seen = Seen{Answered: s.answered, Requests: Answers{}}
 	for signal, of := range s.counts {
 		seen.Requests[signal] = maps.Clone(of)
 	}
-	return seen, s.advance
+	return seen, s.advance, s.ended
 }
 
 // Gate is an acceptor of a transport that follows the script.

@@ -194,6 +194,32 @@ func TestAwait(t *testing.T) {
 	})
 }
 
+// TestEndWakesWhoAwaits: what was answered before is told still.
+func TestEndWakesWhoAwaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, `{}`)
+		r.expect("grpc", otlp.Logs, "accept")
+		got := make(chan error, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		go func() {
+			_, err := r.Await(ctx, 2)
+			got <- err
+		}()
+		synctest.Wait() // it waits
+		r.End()
+		if err := <-got; fault.KindOf(err) != fault.Closed {
+			t.Errorf("%v, want closed", err)
+		}
+		if _, err := r.Await(ctx, 2); fault.KindOf(err) != fault.Closed {
+			t.Errorf("%v after the end, want closed", err)
+		}
+		if seen, err := r.Await(ctx, 1); err != nil || seen.Answered != 1 {
+			t.Errorf("%+v, %v after the end, want one request", seen, err)
+		}
+	})
+}
+
 func TestDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, `{"rules": [{"do": "accept", "count": 2, "delay_ms": 3000}, {"do": "refuse", "count": 1, "delay_ms": 500}]}`)
@@ -270,10 +296,13 @@ func TestBadScripts(t *testing.T) {
 }
 
 func TestRulesAreBounded(t *testing.T) {
-	rules := strings.TrimSuffix(strings.Repeat(`{"do": "accept", "count": 1},`, maxRules), ",")
-	s := newRig(t, `{"rules": [`+rules+`]}`)
+	many := strings.Repeat(`{"do": "accept", "count": 1},`, maxRules)
+	s := newRig(t, `{"rules": [`+strings.TrimSuffix(many, ",")+`]}`)
 	if err := s.Apply([]byte(`{"rules": [{"do": "accept", "count": 1}]}`)); fault.KindOf(err) != fault.Config {
 		t.Errorf("%v, want a config error", err)
+	}
+	if err := s.Apply([]byte(`{"clear": true, "rules": [` + many + `{"do": "accept", "count": 1}]}`)); fault.KindOf(err) != fault.Config || len(s.rules) != maxRules {
+		t.Errorf("%v, want a config error; %d rules", err, len(s.rules))
 	}
 	if err := s.Apply([]byte(`{"clear": true, "rules": [{"do": "accept", "count": 1}]}`)); err != nil || len(s.rules) != 1 {
 		t.Errorf("%v, %d rules", err, len(s.rules))
