@@ -15,7 +15,16 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from otlp_arrow import ConfigError, Follow, InvalidDataError, IoError, OtlpLibrary, follow, read_batches
+from otlp_arrow import (
+    ConfigError,
+    Follow,
+    InvalidDataError,
+    IoError,
+    OtlpLibrary,
+    _handle,
+    follow,
+    read_batches,
+)
 from otlp_arrow._handle import maintain
 from otlp_arrow._read import follow as _follow
 
@@ -99,6 +108,31 @@ def test_it_ends_with_the_library(tmp_path, trace_request):
         library.export_traces(trace_request("a"))
     assert names(follower) == ["a"]
     assert "closed traces of" in repr(follower)
+
+
+def test_rows_that_the_closing_library_writes_are_given(tmp_path, trace_request, monkeypatch):
+    begun, go, really = threading.Event(), threading.Event(), _handle._wait
+
+    def wait(what, *arguments, **options):
+        if what == "close":
+            begun.set()
+            assert go.wait(60)
+        return really(what, *arguments, **options)
+
+    monkeypatch.setattr(_handle, "_wait", wait)
+    library = OtlpLibrary(output_dir=tmp_path, write_interval_secs=3600)
+    follower = library.follow("traces")
+    library.export_traces(trace_request("a"))
+    thread = threading.Thread(target=library.close)
+    thread.start()
+    try:
+        assert begun.wait(60)
+        assert follower._step() is False
+        assert not follower.closed
+    finally:
+        go.set()
+        thread.join()
+    assert names(follower) == ["a"]
 
 
 def test_close_ends_a_wait_in_another_thread(library: OtlpLibrary):
