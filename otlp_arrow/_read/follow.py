@@ -6,7 +6,7 @@
              │ own library only          │
                                          └─ done: there is a newer one of its writer
 
-A file is done when the list has a newer one of its writer, since that is begun when the one before is closed.
+A file is done when the list has one of its writer with a higher number, since that is begun when the one before is closed.
 Until then it stays open, so whatever takes its place meanwhile, by compaction or retention, its own rows are
 read to the end; and a path that is done is not looked at again, whatever file is there. That gives each row
 once. Rows of a write that its writer took back, in a crash or when its disk failed, may come a second time:
@@ -285,7 +285,7 @@ class _Files:
 def _growing(listed: list[Part]) -> set[Path]:
     """The files that may grow: the newest one of each writer."""
     newest: dict[str, Path] = {}
-    for part in listed:  # oldest first
+    for part in sorted(listed, key=lambda part: age(part.path)[2]):  # by number: a clock may step back
         newest[age(part.path)[1]] = part.path
     return set(sorted(newest.values(), key=age, reverse=True)[:_MOST_OPEN])
 

@@ -336,6 +336,23 @@ def test_done_files_are_closed_and_forgotten(write, spans, monkeypatch):
         assert follower._files._open == {}
 
 
+def test_a_clock_that_stepped_back_at_a_rotation(tmp_path, spans):
+    """The number tells which file of a writer is the newest, not the time of its name."""
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    schema, whole = stream(spans(1))
+    (directory / "otlp_traces_20260102_100000_ab_000009.arrows").write_bytes(whole)
+    growing = directory / "otlp_traces_20260102_095959_ab_000010.arrows"
+    growing.write_bytes(whole[:schema])
+    with follow("traces", tmp_path, existing=True, timeout=60, interval=0.01) as follower:
+        assert take(follower, 1) == ["span 1"]
+        assert follower._step() is False
+        with growing.open("ab") as file:
+            file.write(stream(spans(2))[1][schema:])
+        assert follower._step() is True
+        assert names([follower._take()]) == ["span 2"]
+
+
 def test_what_it_cannot_follow_is_told(tmp_path, write, spans):
     with pytest.raises(IoError, match="nothing is not a directory"):
         follow("traces", tmp_path / "nothing")
