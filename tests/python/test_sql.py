@@ -37,6 +37,12 @@ def test_a_query_gives_a_table(out):
     assert rows("select 1 + 1", source=out) == [(2,)]
 
 
+def test_a_source_that_can_be_read_once(out, write, spans):
+    write(spans(1, 2), signal="logs")
+    query = "select (select count(*) from traces), (select count(*) from logs)"
+    assert rows(query, source=iter([out])) == rows(query, source=[out]) == [(5, 2)]
+
+
 def test_times_suit_date_functions(out):
     hours = rows(
         "select hour(date_trunc('hour', start_time)) as h, count(*) from traces group by h order by h",
