@@ -60,6 +60,23 @@ def test_from_another_thread(out):
         assert pool.submit(rows, "select count(*) from traces", source=out).result() == [(5,)]
 
 
+@pytest.mark.parametrize(
+    ("nanos", "micros"),
+    [
+        (-1500, "1969-12-31 23:59:59.999999"),
+        (-999, "1970-01-01 00:00:00"),
+        (1500, "1970-01-01 00:00:00.000001"),
+    ],
+)
+def test_parts_of_a_microsecond(tmp_path, trace_request, nanos, micros):
+    """A batch's bounds become microseconds as its rows do, also before 1970."""
+    with OtlpLibrary(output_dir=tmp_path) as library:
+        library.export_traces(trace_request("a", start=nanos))
+    for where in ("=", ">=", "<="):
+        query = f"select name from traces where start_time {where} '{micros}+00'"
+        assert rows(query, source=tmp_path) == [("a",)], where
+
+
 def test_parameters(out):
     query = "select name from traces where service_name = ? and name is not null order by name"
     assert rows(query, ["db"], source=out) == [(f"span {2 * HOUR}",)]
