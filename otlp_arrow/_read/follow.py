@@ -6,11 +6,11 @@
              │ own library only          │
                                          └─ done: there is a newer one of its writer
 
-A file is done when the list has one of its writer with a higher number, since that is begun when the one before
-is closed. Until then it stays open, so whatever takes its place meanwhile, by compaction or retention, its own
-rows are read to the end; and a path that is done is not looked at again, whatever file is there. That gives each
-row once. Rows of a write that its writer took back, in a crash or when its disk failed, may come a second time:
-the writer stores them anew.
+A file is done when the list has one of its writer with a higher number, since that is begun when the one
+before is closed. Until then it stays open, so whatever takes its place meanwhile, by compaction or
+retention, its own rows are read to the end; and a path that is done is not looked at again, whatever file
+is there. That gives each row once. Rows of a write that its writer took back, in a crash or when its disk
+failed, may come a second time: the writer stores them anew.
 """
 
 from __future__ import annotations
