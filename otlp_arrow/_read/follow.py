@@ -16,11 +16,13 @@ failed, may come a second time: the writer stores them anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import mmap
 import os
 import threading
 import time
 from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -101,8 +103,9 @@ class Follow:
         if not interval > 0:
             raise ConfigError(f"interval={interval!r}: want seconds above 0")
         self._ready: deque[pa.RecordBatch] = deque()
-        self._closing = threading.Event()
+        self._closing = _Flag()
         self._lock = threading.Lock()  # guards what reads: the next two
+        self._here = threading.local()  # of a thread: holds the lock, left a close() to be done
         self._round: Iterator[pa.Table] | None = None
         self._files = _Files(source, selection, flush)
         self._source, self._signal = source, selection.signal
@@ -113,7 +116,7 @@ class Follow:
 
     def _step(self) -> bool:
         """Reads until there is a batch to give; False: nothing more for now, or ever."""
-        with self._lock:
+        with self._locked():
             if self._closing.is_set() or self._ready:
                 return bool(self._ready)
             try:
@@ -136,6 +139,19 @@ class Follow:
             self._closing.set()
         return False
 
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The lock, and behind it the close() that came meanwhile in this thread."""
+        self._here.holds = True
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._here.holds = False
+            if getattr(self._here, "left", False):
+                self._here.left = False
+                self.close()
+
     def _take(self) -> pa.RecordBatch | None:
         """A batch that was read; the time it is idle begins anew."""
         try:
@@ -154,7 +170,7 @@ class Follow:
 
     def passed(self) -> list[Part]:
         """What was there already when it began, and is not given, as parts of files, oldest first."""
-        with self._lock:
+        with self._locked():
             return self._files.passed
 
     def __next__(self) -> pa.RecordBatch:
@@ -192,9 +208,12 @@ class Follow:
         return self._closing.is_set()
 
     def close(self) -> None:
-        """Ends the iteration; again is fine."""
+        """Ends the iteration; again is fine, and so is a signal handler."""
         self._closing.set()
-        with self._lock:
+        if getattr(self._here, "holds", False):  # a signal handler, in what _locked guards, which closes then
+            self._here.left = True
+            return
+        with self._locked():
             self._round = None
             self._ready.clear()
             self._files.close()
@@ -214,6 +233,27 @@ class Follow:
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
         return f"<Follow {state} {self._signal} of {str(self._source)!r}>"
+
+
+class _Flag:
+    """An event that a signal handler may set: threading.Event has a lock that its thread may hold already."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._woken: SimpleQueue[None] = SimpleQueue()
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        self._woken.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Until it is set, or so many seconds are over."""
+        with contextlib.suppress(Empty):
+            self._woken.get(timeout=seconds)
+            self._woken.put(None)  # for others that wait
 
 
 class _Files:

@@ -145,6 +145,37 @@ def test_close_ends_a_wait_in_another_thread(library: OtlpLibrary):
     assert not thread.is_alive()
 
 
+def test_close_within_a_look(write, spans, monkeypatch):
+    """As a signal handler does it, which runs in the thread that looks."""
+    out = write(spans(1))
+    follower, really = follow("traces", out, existing=True), _follow.find
+
+    def find(*arguments):
+        follower.close()
+        return really(*arguments)
+
+    monkeypatch.setattr(_follow, "find", find)
+    assert list(follower) == []
+    assert follower.closed
+    assert follower._files._open == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_close_by_a_signal_handler(tmp_path):
+    """At any place of the iteration."""
+    code = """if True:
+        import random, signal, sys
+        from otlp_arrow import follow
+        for _ in range(100):
+            follower = follow("traces", sys.argv[1], interval=0.0001)
+            signal.signal(signal.SIGALRM, lambda *_: follower.close())
+            signal.setitimer(signal.ITIMER_REAL, 0.001 + random.random() / 100)
+            for _ in follower:
+                pass
+    """
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60).returncode == 0
+
+
 def test_async(library: OtlpLibrary, trace_request):
     async def consume():
         taken = []
