@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.2  # seconds
 _SLICE = 0.1  # seconds; an event loop's sleep until close() is seen
-_MOST_OPEN = 256  # writers at a time; the last file of one that is older is taken as done
+_MOST_OPEN = 256  # writers at a time, those that wrote last; of another one only its next file is looked at
 
 
 def follow(
@@ -323,11 +323,21 @@ class _Files:
 
 
 def _growing(listed: list[Part]) -> set[Path]:
-    """The files that may grow: the newest one of each writer."""
+    """The files that may grow: the newest one of each writer, of too many those that were changed last."""
     newest: dict[str, Path] = {}
     for part in sorted(listed, key=lambda part: age(part.path)[2]):  # by number: a clock may step back
         newest[age(part.path)[1]] = part.path
-    return set(sorted(newest.values(), key=age, reverse=True)[:_MOST_OPEN])
+    if len(newest) <= _MOST_OPEN:
+        return set(newest.values())
+    return set(sorted(newest.values(), key=_changed, reverse=True)[:_MOST_OPEN])
+
+
+def _changed(path: Path) -> int:
+    """When a file was written to, in nanoseconds; 0 for one that is gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 class _Growing:

@@ -401,6 +401,24 @@ def test_what_it_cannot_follow_is_told(tmp_path, write, spans):
     assert "open traces" in repr(Follow.__repr__(follow("traces", tmp_path)))
 
 
+def test_of_many_writers_those_that_wrote_last_are_followed(tmp_path, spans, monkeypatch):
+    """And not those that began last."""
+    monkeypatch.setattr(_follow, "_MOST_OPEN", 2)
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    schema, whole = stream(spans(1))
+    paths = [directory / f"otlp_traces_20260102_03040{n}_a{n}_000001.arrows" for n in range(4)]
+    for path, changed in zip(paths, (40, 10, 20, 30), strict=True):
+        path.write_bytes(whole)
+        os.utime(path, (changed, changed))
+    (directory / "otlp_traces_20260102_030409_a9_000001.arrows").symlink_to(directory / "gone")
+    with follow("traces", tmp_path, timeout=60, interval=0.01) as follower:
+        assert set(follower._files._open) == {paths[0], paths[3]}
+        with paths[0].open("ab") as file:
+            file.write(stream(spans(2))[1][schema:])
+        assert take(follower, 1) == ["span 2"]
+
+
 def test_a_file_that_vanishes_before_it_is_opened(write, spans):
     out = write(spans(1))
     directory = out / "otlp" / "traces"
