@@ -7,10 +7,11 @@
                                          └─ done: there is a newer one of its writer
 
 A file is done when the list has one of its writer with a higher number, since that is begun when the one
-before is closed. Until then it stays open, so whatever takes its place meanwhile, by compaction or
-retention, its own rows are read to the end; and a path that is done is not looked at again, whatever file
-is there. That gives each row once. Rows of a write that its writer took back, in a crash or when its disk
-failed, may come a second time: the writer stores them anew.
+before is closed. Until then it stays open (of more writers than files may be open, what did not grow for
+longest is closed until it changes), so whatever takes its place meanwhile, by compaction or retention, its
+own rows are read to the end; and a path that is done is not looked at again, whatever file is there. That
+gives each row once. Rows of a write that its writer took back, in a crash or when its disk failed, may come
+a second time: the writer stores them anew.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import threading
 import time
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import pyarrow as pa
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.2  # seconds
 _SLICE = 0.1  # seconds; an event loop's sleep until close() is seen
-_MOST_OPEN = 256  # writers at a time, those that wrote last; of another one only its next file is looked at
+_MOST_OPEN = 256  # files at a time, those that grew last; another one is opened when its size changes
 
 
 def follow(
@@ -261,7 +262,8 @@ class _Files:
 
     def __init__(self, source: StrPath, selection: Selection, flush: Callable[[], None] | None) -> None:
         self._source, self._selection, self._flush = source, selection, flush
-        self._open: dict[Path, _Growing] = {}
+        self._open: dict[Path, _Growing] = {}  # what grew last is last
+        self._asleep: dict[Path, _Asleep] = {}
         self._done: set[Path] = set()
         self.ended = False  # the library was closed, and all of it was read
         self.passed: list[Part] = []
@@ -270,12 +272,17 @@ class _Files:
         """Passes over what is there now; files that are finished are not even opened."""
         listed, growing = self._list()
         self._done = {part.path for part in listed} - growing
-        for path in growing:
+        oldest_first = sorted(growing, key=_changed)
+        for path in oldest_first[:-_MOST_OPEN]:
+            if (found := _stat(path)) is not None:
+                self._asleep[path] = _Asleep.of(found.st_size, found)
+        for path in oldest_first[-_MOST_OPEN:]:
             file = self._opened(path)
             if file is not None:
                 with told(path):
                     file.skip()
-        parts = [*(Part(path, file.place) for path, file in self._open.items()), *map(Part, self._done)]
+        places = [(path, file.place) for path, file in (self._asleep | self._open).items()]
+        parts = [*(Part(path, place) for path, place in places), *map(Part, self._done)]
         self.passed = sorted(parts, key=lambda part: age(part.path))
 
     def grown(self) -> Iterator[pa.Table]:
@@ -283,13 +290,23 @@ class _Files:
         listed, growing = self._list()
         paths = {part.path for part in listed}
         for path in sorted((paths | self._open.keys()) - self._done, key=age):
+            asleep = self._asleep.get(path)
+            if asleep is not None and path in growing and asleep.is_same(path):
+                continue
             file = self._open.get(path) or self._opened(path)
             if file is not None:
                 with told(path):
-                    yield from file.tables(self._selection)
+                    yield from self._new(path, file)
             if path not in growing:
                 self._finish(path)
+        self._asleep = {path: asleep for path, asleep in self._asleep.items() if path in paths}
         self._done &= paths  # the names of files that retention removed need not be known
+
+    def _new(self, path: Path, file: _Growing) -> Iterator[pa.Table]:
+        before = file.place
+        yield from file.tables(self._selection)
+        if file.place > before:
+            self._open[path] = self._open.pop(path)
 
     def _list(self) -> tuple[list[Part], set[Path]]:
         """The files that are there, and those of them that may grow."""
@@ -302,13 +319,25 @@ class _Files:
         return listed, _growing(listed)
 
     def _opened(self, path: Path) -> _Growing | None:
+        asleep = self._asleep.pop(path, None)
         try:
-            self._open[path] = _Growing(path)
+            file = _Growing(path, asleep.place if asleep is not None else 0)
         except FileNotFoundError:  # retention was faster
             return None
         except OSError as error:
             raise IoError(error.errno, f"cannot read {path}: {error}") from error
-        return self._open[path]
+        self._open[path] = file
+        if asleep is not None and file.asleep().number != asleep.number:  # compacted, so it was at its end
+            self._finish(path)
+            return None
+        if len(self._open) > _MOST_OPEN:
+            self._put_to_sleep(next(iter(self._open)))
+        return file
+
+    def _put_to_sleep(self, path: Path) -> None:
+        file = self._open.pop(path)
+        self._asleep[path] = file.asleep()
+        file.close()
 
     def _finish(self, path: Path) -> None:
         file = self._open.pop(path, None)
@@ -323,31 +352,52 @@ class _Files:
 
 
 def _growing(listed: list[Part]) -> set[Path]:
-    """The files that may grow: the newest one of each writer, of too many those that were changed last."""
+    """The files that may grow: the newest one of each writer."""
     newest: dict[str, Path] = {}
     for part in sorted(listed, key=lambda part: age(part.path)[2]):  # by number: a clock may step back
         newest[age(part.path)[1]] = part.path
-    if len(newest) <= _MOST_OPEN:
-        return set(newest.values())
-    return set(sorted(newest.values(), key=_changed, reverse=True)[:_MOST_OPEN])
+    return set(newest.values())
 
 
 def _changed(path: Path) -> int:
     """When a file was written to, in nanoseconds; 0 for one that is gone."""
+    found = _stat(path)
+    return found.st_mtime_ns if found is not None else 0
+
+
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        return path.stat().st_mtime_ns
+        return path.stat()
     except OSError:
-        return 0
+        return None
+
+
+class _Asleep(NamedTuple):
+    """A file that is not open: how far it was read, and what it was before that."""
+
+    place: int
+    size: int
+    changed: int  # zeros that are written over change the time only
+    number: int  # what replaces the file has another one
+
+    @classmethod
+    def of(cls, place: int, found: os.stat_result) -> Self:
+        return cls(place, found.st_size, found.st_mtime_ns, found.st_ino)
+
+    def is_same(self, path: Path) -> bool:
+        found = _stat(path)
+        return found is not None and self == self.of(self.place, found)
 
 
 class _Growing:
     """An open file, and how far it was read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: int) -> None:
         self._path = path
         self._file = path.open("rb", buffering=0)  # a buffer would keep zeros that are written over
-        self._place = 0
-        self._fresh = True  # its schema was not read yet
+        self._found = os.fstat(self._file.fileno())
+        self._place = place
+        self._fresh = not place  # its schema was not read yet
 
     @property
     def place(self) -> int:
@@ -356,6 +406,9 @@ class _Growing:
 
     def close(self) -> None:
         self._file.close()
+
+    def asleep(self) -> _Asleep:
+        return _Asleep.of(self._place, self._found)
 
     def skip(self) -> None:
         stream = self._stream()
@@ -379,7 +432,8 @@ class _Growing:
 
     def _stream(self) -> Stream | None:
         """The file as it is now; None where nothing was added."""
-        size = os.fstat(self._file.fileno()).st_size
+        self._found = os.fstat(self._file.fileno())
+        size = self._found.st_size
         if size < self._place + 8:
             return None
         self._file.seek(self._place)

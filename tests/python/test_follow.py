@@ -344,7 +344,7 @@ def test_a_file_of_another_writer_is_read_to_its_end(write, spans, tmp_path):
     ]
 
 
-def test_done_files_are_closed_and_forgotten(write, spans, monkeypatch):
+def test_done_files_are_closed_and_forgotten(write, spans):
     for seq in range(1, 6):
         out = write(spans(seq), seq=seq)
     paths = sorted((out / "otlp" / "traces").iterdir())
@@ -360,11 +360,6 @@ def test_done_files_are_closed_and_forgotten(write, spans, monkeypatch):
         assert follower._step() is False
         assert follower._files._open == {}
         assert follower._files._done == set(paths[1:4])
-    monkeypatch.setattr(_follow, "_MOST_OPEN", 0)
-    with follow("traces", out, existing=True) as follower:
-        assert len(take(follower, 3)) == 3
-        assert follower._step() is False
-        assert follower._files._open == {}
 
 
 def test_a_clock_that_stepped_back_at_a_rotation(tmp_path, spans):
@@ -401,8 +396,8 @@ def test_what_it_cannot_follow_is_told(tmp_path, write, spans):
     assert "open traces" in repr(Follow.__repr__(follow("traces", tmp_path)))
 
 
-def test_of_many_writers_those_that_wrote_last_are_followed(tmp_path, spans, monkeypatch):
-    """And not those that began last."""
+@pytest.mark.parametrize("existing", [False, True])
+def test_more_writers_than_files_can_be_open(tmp_path, spans, monkeypatch, existing):
     monkeypatch.setattr(_follow, "_MOST_OPEN", 2)
     directory = tmp_path / "traces"
     directory.mkdir()
@@ -412,11 +407,44 @@ def test_of_many_writers_those_that_wrote_last_are_followed(tmp_path, spans, mon
         path.write_bytes(whole)
         os.utime(path, (changed, changed))
     (directory / "otlp_traces_20260102_030409_a9_000001.arrows").symlink_to(directory / "gone")
-    with follow("traces", tmp_path, timeout=60, interval=0.01) as follower:
-        assert set(follower._files._open) == {paths[0], paths[3]}
-        with paths[0].open("ab") as file:
+    with follow("traces", tmp_path, existing=existing, timeout=60, interval=0.01) as follower:
+        if existing:
+            assert take(follower, 4) == ["span 1"] * 4
+        else:
+            assert [part.length for part in follower.passed()] == [len(whole)] * 4
+            assert set(follower._files._open) == {paths[0], paths[3]}
+        order = [0, 1, 1, 2, 3, 0]
+        for number, place in enumerate(order, start=2):
+            with paths[place].open("ab") as file:
+                file.write(stream(spans(number))[1][schema:])
+            assert take(follower, 1) == [f"span {number}"]
+            assert follower._step() is False
+            assert len(follower._files._open) == 2
+            assert paths[place] in follower._files._open
+
+
+def test_a_file_that_was_not_open_when_it_was_finished(tmp_path, spans, monkeypatch):
+    """Its last rows are given; not those of what compaction put into its place."""
+    monkeypatch.setattr(_follow, "_MOST_OPEN", 1)
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    schema, whole = stream(spans(1))
+    first, second, third = (directory / f"otlp_traces_20260102_030405_{w}_000001.arrows" for w in "abc")
+    for path in (first, second, third):
+        path.write_bytes(whole)
+    with follow("traces", tmp_path, existing=True, timeout=60, interval=0.01) as follower:
+        assert take(follower, 3) == ["span 1"] * 3
+        with first.open("ab") as file:
             file.write(stream(spans(2))[1][schema:])
-        assert take(follower, 1) == ["span 2"]
+        first.with_name("otlp_traces_20260102_030406_a_000002.arrows").write_bytes(stream(spans(3))[1])
+        assert take(follower, 2) == ["span 2", "span 3"]
+        compacted = tmp_path / "compacted"
+        compacted.write_bytes(whole)
+        compacted.replace(second)
+        third.unlink()
+        assert follower._step() is False
+        assert follower._files._done == {first, second}
+        assert set(follower._files._asleep) == set()
 
 
 def test_a_file_that_vanishes_before_it_is_opened(write, spans):
