@@ -230,6 +230,22 @@ class Handle:
         if self._pump.is_alive():
             self._pump.join(timeout=1)
 
+    def drained(self, timeout: float) -> bool:
+        """Whether a node that is being closed has written all; waits up to timeout seconds for it.
+
+        It goes on where a close() gave up. Raises IoError, OverloadedError when the core cannot write.
+        """
+        deadline = time.monotonic() + timeout
+        while self._closing.locked():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(SLICE / 10)
+        try:
+            self.close(max(0.0, deadline - time.monotonic()))
+        except DeadlineError:
+            return False
+        return True
+
     def _alive(self) -> int:
         if self.inherited:
             raise ForkedError(

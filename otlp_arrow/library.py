@@ -16,7 +16,7 @@ from ._export import requests as _requests
 from ._handle import Buffer, Handle, resolve
 from ._work import Work
 from .config import UNSET, StrPath, Unset
-from .errors import DeadlineError, IoError, OtlpArrowError, OverloadedError
+from .errors import ClosedError, DeadlineError, IoError, OtlpArrowError, OverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -314,8 +314,13 @@ class OtlpLibrary:
         )
 
     def _flush_soon(self) -> None:
-        with contextlib.suppress(DeadlineError, IoError, OverloadedError):  # it is tried on
-            self._handle.flush(1.0)
+        """Raises ClosedError once it is closed and nothing more is written."""
+        try:
+            with contextlib.suppress(DeadlineError, IoError, OverloadedError):  # it is tried on
+                self._handle.flush(1.0)
+        except ClosedError:  # from when the closing begins
+            if self._handle.drained(1.0):
+                raise
 
     def sql(self, query: str, parameters: Parameters = None, *, timeout: float | None = 30.0) -> pa.Table:
         """The result of a query over the tables traces, logs and metrics up to now; as otlp_arrow.sql.

@@ -19,7 +19,7 @@ from . import _handle
 from ._read.files import Part, Source, StrPath, find, map_part, told
 from ._read.ipc import Stream
 from ._read.scan import scan
-from ._read.select import Selection, When
+from ._read.select import Selection, When, bare
 from .errors import InvalidDataError
 
 if TYPE_CHECKING:
@@ -192,6 +192,8 @@ def _conforming(parts: list[Part], selection: Selection, schema: pa.Schema) -> I
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """A table with a schema's columns in its order, null where it lacks one."""
+    if not schema.names:
+        return bare(table.num_rows, schema)
     columns = [
         table.column(field.name) if field.name in table.schema.names else pa.nulls(table.num_rows, field.type)
         for field in schema

@@ -6,22 +6,25 @@
              │ own library only          │
                                          └─ done: there is a newer one of its writer
 
-A file is done when the list has a newer one of its writer, since that is begun when the one before is closed.
-Until then it stays open, so whatever takes its place meanwhile, by compaction or retention, its own rows are
-read to the end; and a path that is done is not looked at again, whatever file is there. That gives each row
-once. Rows of a write that its writer took back, in a crash or when its disk failed, may come a second time:
-the writer stores them anew.
+A file is done when the list has one of its writer with a higher number, since that is begun when the one
+before is closed. Until then it stays open (of more writers than files may be open, what did not grow for
+longest is closed until it changes), so whatever takes its place meanwhile, by compaction or retention, its
+own rows are read to the end; and a path that is done is not looked at again, whatever file is there. That
+gives each row once. Rows of a write that its writer took back, in a crash or when its disk failed, may come
+a second time: the writer stores them anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import mmap
 import os
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import pyarrow as pa
 
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.2  # seconds
 _SLICE = 0.1  # seconds; an event loop's sleep until close() is seen
-_MOST_OPEN = 256  # writers at a time; the last file of one that is older is taken as done
+_MOST_OPEN = 256  # files at a time, those that grew last; another one is opened when its size changes
 
 
 def follow(
@@ -101,8 +104,9 @@ class Follow:
         if not interval > 0:
             raise ConfigError(f"interval={interval!r}: want seconds above 0")
         self._ready: deque[pa.RecordBatch] = deque()
-        self._closing = threading.Event()
+        self._closing = _Flag()
         self._lock = threading.Lock()  # guards what reads: the next two
+        self._here = threading.local()  # of a thread: holds the lock, left a close() to be done
         self._round: Iterator[pa.Table] | None = None
         self._files = _Files(source, selection, flush)
         self._source, self._signal = source, selection.signal
@@ -113,7 +117,7 @@ class Follow:
 
     def _step(self) -> bool:
         """Reads until there is a batch to give; False: nothing more for now, or ever."""
-        with self._lock:
+        with self._locked():
             if self._closing.is_set() or self._ready:
                 return bool(self._ready)
             try:
@@ -136,6 +140,19 @@ class Follow:
             self._closing.set()
         return False
 
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The lock, and behind it the close() that came meanwhile in this thread."""
+        self._here.holds = True
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._here.holds = False
+            if getattr(self._here, "left", False):
+                self._here.left = False
+                self.close()
+
     def _take(self) -> pa.RecordBatch | None:
         """A batch that was read; the time it is idle begins anew."""
         try:
@@ -154,7 +171,7 @@ class Follow:
 
     def passed(self) -> list[Part]:
         """What was there already when it began, and is not given, as parts of files, oldest first."""
-        with self._lock:
+        with self._locked():
             return self._files.passed
 
     def __next__(self) -> pa.RecordBatch:
@@ -192,9 +209,12 @@ class Follow:
         return self._closing.is_set()
 
     def close(self) -> None:
-        """Ends the iteration; again is fine."""
+        """Ends the iteration; again is fine, and so is a signal handler."""
         self._closing.set()
-        with self._lock:
+        if getattr(self._here, "holds", False):  # a signal handler, in what _locked guards, which closes then
+            self._here.left = True
+            return
+        with self._locked():
             self._round = None
             self._ready.clear()
             self._files.close()
@@ -216,12 +236,34 @@ class Follow:
         return f"<Follow {state} {self._signal} of {str(self._source)!r}>"
 
 
+class _Flag:
+    """An event that a signal handler may set: threading.Event has a lock that its thread may hold already."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._woken: SimpleQueue[None] = SimpleQueue()
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        self._woken.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Until it is set, or so many seconds are over."""
+        with contextlib.suppress(Empty):
+            self._woken.get(timeout=seconds)
+            self._woken.put(None)  # for others that wait
+
+
 class _Files:
     """The files of a signal and how far each was read. For one thread at a time."""
 
     def __init__(self, source: StrPath, selection: Selection, flush: Callable[[], None] | None) -> None:
         self._source, self._selection, self._flush = source, selection, flush
-        self._open: dict[Path, _Growing] = {}
+        self._open: dict[Path, _Growing] = {}  # what grew last is last
+        self._asleep: dict[Path, _Asleep] = {}
         self._done: set[Path] = set()
         self.ended = False  # the library was closed, and all of it was read
         self.passed: list[Part] = []
@@ -230,12 +272,17 @@ class _Files:
         """Passes over what is there now; files that are finished are not even opened."""
         listed, growing = self._list()
         self._done = {part.path for part in listed} - growing
-        for path in growing:
+        oldest_first = sorted(growing, key=_changed)
+        for path in oldest_first[:-_MOST_OPEN]:
+            if (found := _stat(path)) is not None:
+                self._asleep[path] = _Asleep.of(found.st_size, found)
+        for path in oldest_first[-_MOST_OPEN:]:
             file = self._opened(path)
             if file is not None:
                 with told(path):
                     file.skip()
-        parts = [*(Part(path, file.place) for path, file in self._open.items()), *map(Part, self._done)]
+        places = [(path, file.place) for path, file in (self._asleep | self._open).items()]
+        parts = [*(Part(path, place) for path, place in places), *map(Part, self._done)]
         self.passed = sorted(parts, key=lambda part: age(part.path))
 
     def grown(self) -> Iterator[pa.Table]:
@@ -243,13 +290,23 @@ class _Files:
         listed, growing = self._list()
         paths = {part.path for part in listed}
         for path in sorted((paths | self._open.keys()) - self._done, key=age):
+            asleep = self._asleep.get(path)
+            if asleep is not None and path in growing and asleep.is_same(path):
+                continue
             file = self._open.get(path) or self._opened(path)
             if file is not None:
                 with told(path):
-                    yield from file.tables(self._selection)
+                    yield from self._new(path, file)
             if path not in growing:
                 self._finish(path)
+        self._asleep = {path: asleep for path, asleep in self._asleep.items() if path in paths}
         self._done &= paths  # the names of files that retention removed need not be known
+
+    def _new(self, path: Path, file: _Growing) -> Iterator[pa.Table]:
+        before = file.place
+        yield from file.tables(self._selection)
+        if file.place > before:
+            self._open[path] = self._open.pop(path)
 
     def _list(self) -> tuple[list[Part], set[Path]]:
         """The files that are there, and those of them that may grow."""
@@ -262,13 +319,25 @@ class _Files:
         return listed, _growing(listed)
 
     def _opened(self, path: Path) -> _Growing | None:
+        asleep = self._asleep.pop(path, None)
         try:
-            self._open[path] = _Growing(path)
+            file = _Growing(path, asleep.place if asleep is not None else 0)
         except FileNotFoundError:  # retention was faster
             return None
         except OSError as error:
             raise IoError(error.errno, f"cannot read {path}: {error}") from error
-        return self._open[path]
+        self._open[path] = file
+        if asleep is not None and file.asleep().number != asleep.number:  # compacted, so it was at its end
+            self._finish(path)
+            return None
+        if len(self._open) > _MOST_OPEN:
+            self._put_to_sleep(next(iter(self._open)))
+        return file
+
+    def _put_to_sleep(self, path: Path) -> None:
+        file = self._open.pop(path)
+        self._asleep[path] = file.asleep()
+        file.close()
 
     def _finish(self, path: Path) -> None:
         file = self._open.pop(path, None)
@@ -285,19 +354,50 @@ class _Files:
 def _growing(listed: list[Part]) -> set[Path]:
     """The files that may grow: the newest one of each writer."""
     newest: dict[str, Path] = {}
-    for part in listed:  # oldest first
+    for part in sorted(listed, key=lambda part: age(part.path)[2]):  # by number: a clock may step back
         newest[age(part.path)[1]] = part.path
-    return set(sorted(newest.values(), key=age, reverse=True)[:_MOST_OPEN])
+    return set(newest.values())
+
+
+def _changed(path: Path) -> int:
+    """When a file was written to, in nanoseconds; 0 for one that is gone."""
+    found = _stat(path)
+    return found.st_mtime_ns if found is not None else 0
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+class _Asleep(NamedTuple):
+    """A file that is not open: how far it was read, and what it was before that."""
+
+    place: int
+    size: int
+    changed: int  # zeros that are written over change the time only
+    number: int  # what replaces the file has another one
+
+    @classmethod
+    def of(cls, place: int, found: os.stat_result) -> Self:
+        return cls(place, found.st_size, found.st_mtime_ns, found.st_ino)
+
+    def is_same(self, path: Path) -> bool:
+        found = _stat(path)
+        return found is not None and self == self.of(self.place, found)
 
 
 class _Growing:
     """An open file, and how far it was read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: int) -> None:
         self._path = path
         self._file = path.open("rb", buffering=0)  # a buffer would keep zeros that are written over
-        self._place = 0
-        self._fresh = True  # its schema was not read yet
+        self._found = os.fstat(self._file.fileno())
+        self._place = place
+        self._fresh = not place  # its schema was not read yet
 
     @property
     def place(self) -> int:
@@ -306,6 +406,9 @@ class _Growing:
 
     def close(self) -> None:
         self._file.close()
+
+    def asleep(self) -> _Asleep:
+        return _Asleep.of(self._place, self._found)
 
     def skip(self) -> None:
         stream = self._stream()
@@ -329,7 +432,8 @@ class _Growing:
 
     def _stream(self) -> Stream | None:
         """The file as it is now; None where nothing was added."""
-        size = os.fstat(self._file.fileno()).st_size
+        self._found = os.fstat(self._file.fileno())
+        size = self._found.st_size
         if size < self._place + 8:
             return None
         self._file.seek(self._place)

@@ -44,8 +44,8 @@ class Guarantee:
         return self._possible(
             (nanos >= pa.scalar(lowest, kind))
             & (nanos <= pa.scalar(highest, kind))
-            & (micros >= pa.scalar(lowest // 1000, MICROS))
-            & (micros <= pa.scalar(highest // 1000, MICROS))
+            & (micros >= pa.scalar(_micros(lowest), MICROS))
+            & (micros <= pa.scalar(_micros(highest), MICROS))
         )
 
     def _allows_services(self, statistics: Statistics) -> bool:
@@ -61,3 +61,8 @@ class Guarantee:
         fragment = self._format.make_fragment("batch", self._disk, partition_expression=guaranteed)
         dataset = ds.FileSystemDataset([fragment], self._schema, self._format, self._disk)
         return next(iter(dataset.get_fragments(self._filter)), None) is not None
+
+
+def _micros(nanos: int) -> int:
+    """Microseconds as with_times makes them: cut off towards 1970, while // goes down."""
+    return nanos // 1000 if nanos >= 0 else -(-nanos // 1000)

@@ -166,6 +166,8 @@ class Selection:
 
     def finish(self, tables: list[pa.Table], columns_known: bool) -> pa.Table:
         """One table of the tables of several files."""
+        if self.columns == ():
+            return bare(sum(table.num_rows for table in tables), tables[0].schema)
         try:
             table = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
         except pa.ArrowException as error:
@@ -180,6 +182,12 @@ class Selection:
         return table.select(list(self.columns))
 
 
+def bare(rows: int, schema: pa.Schema) -> pa.Table:
+    """So many rows without columns, whose number pyarrow forgets where it makes tables of no columns."""
+    one = pa.schema([("row", pa.null())], metadata=schema.metadata)
+    return pa.table([pa.nulls(rows)], schema=one).select([])
+
+
 def nanoseconds(option: str, when: When) -> int | None:
     """Nanoseconds since 1970 UTC of an aware datetime, a pandas Timestamp or an int; None stays."""
     if when is None:
@@ -187,10 +195,17 @@ def nanoseconds(option: str, when: When) -> int | None:
     if isinstance(when, datetime):
         if when.tzinfo is None:
             raise ConfigError(f"{option}={when!r} has no time zone: use an aware datetime")
-        exact = getattr(when, "value", None)  # pandas' Timestamp has nanoseconds
-        number = (when - _EPOCH) // timedelta(microseconds=1) * 1000 if exact is None else int(exact)
+        number = _of_datetime(when)
     elif isinstance(when, bool) or not hasattr(when, "__index__"):
         raise ConfigError(f"{option}={when!r}: want an aware datetime or nanoseconds since 1970 UTC as int")
     else:
         number = when.__index__()
     return max(-(2**63), min(2**63 - 1, number))
+
+
+def _of_datetime(when: datetime) -> int:
+    try:
+        exact = getattr(when, "value", None)  # pandas' Timestamp has nanoseconds
+    except OverflowError:  # or has too few bits for them
+        return 2**63 if when > _EPOCH else -(2**63)
+    return (when - _EPOCH) // timedelta(microseconds=1) * 1000 if exact is None else int(exact)

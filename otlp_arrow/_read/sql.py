@@ -11,6 +11,7 @@ microseconds beside it, named <time>, which is made where a query asks for it.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from concurrent.futures import Future, wait
@@ -60,8 +61,10 @@ def sql(query: str, parameters: Parameters = None, *, source: Source) -> pa.Tabl
     (pip install 'otlp-arrow[duckdb]'); all else as read_traces.
     """
 
+    paths = source if isinstance(source, (str, os.PathLike)) else list(source)  # each signal asks for it
+
     def listing(signal: str) -> tuple[list[Part], bytes]:
-        parts = list(find(signal, source))
+        parts = list(find(signal, paths))
         return parts, b"" if parts else _handle.empty_stream(signal)
 
     return run(query, parameters, listing)

@@ -48,8 +48,8 @@ def trace_request() -> Callable[..., bytes]:
         scope_spans = resource_spans.scope_spans.add()
         for place, name in enumerate(names):
             span = scope_spans.spans.add(name=name, trace_id=b"t" * 16, span_id=bytes([place + 1]) * 8)
-            span.start_time_unix_nano = start + place
-            span.end_time_unix_nano = start + place + 1000
+            span.start_time_unix_nano = (start + place) % 2**64  # before 1970 as two's complement
+            span.end_time_unix_nano = (start + place + 1000) % 2**64
             route = span.attributes.add(key="http.route")
             route.value.string_value = f"/{name}"
         return bytes(request.SerializeToString())

@@ -30,6 +30,17 @@ def test_batches_have_what_the_table_has(write, spans):
         assert pa.Table.from_batches(batches, schema=table.schema).to_pylist() == table.to_pylist()
 
 
+def test_rows_are_counted_without_columns(write, spans):
+    write(spans(1, 2), seq=1)
+    out = write(spans(3, http_route="/x"), spans(4, http_route="/y"), seq=2)
+    for options, count in (({}, 4), ({"since": 2}, 3), ({"service": "other"}, 0)):
+        reader = read_batches("traces", out, columns=[], **options)
+        assert reader.schema.names == []
+        assert sum(batch.num_rows for batch in reader) == count
+        table = read_traces(out, columns=[], **options)
+        assert (table.num_rows, table.num_columns) == (count, 0)
+
+
 def test_only_a_few_files_are_read_ahead(write, spans, monkeypatch):
     for seq in range(1, 41):
         out = write(spans(seq), seq=seq)

@@ -15,7 +15,16 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from otlp_arrow import ConfigError, Follow, InvalidDataError, IoError, OtlpLibrary, follow, read_batches
+from otlp_arrow import (
+    ConfigError,
+    Follow,
+    InvalidDataError,
+    IoError,
+    OtlpLibrary,
+    _handle,
+    follow,
+    read_batches,
+)
 from otlp_arrow._handle import maintain
 from otlp_arrow._read import follow as _follow
 
@@ -101,6 +110,31 @@ def test_it_ends_with_the_library(tmp_path, trace_request):
     assert "closed traces of" in repr(follower)
 
 
+def test_rows_that_the_closing_library_writes_are_given(tmp_path, trace_request, monkeypatch):
+    begun, go, really = threading.Event(), threading.Event(), _handle._wait
+
+    def wait(what, *arguments, **options):
+        if what == "close":
+            begun.set()
+            assert go.wait(60)
+        return really(what, *arguments, **options)
+
+    monkeypatch.setattr(_handle, "_wait", wait)
+    library = OtlpLibrary(output_dir=tmp_path, write_interval_secs=3600)
+    follower = library.follow("traces")
+    library.export_traces(trace_request("a"))
+    thread = threading.Thread(target=library.close)
+    thread.start()
+    try:
+        assert begun.wait(60)
+        assert follower._step() is False
+        assert not follower.closed
+    finally:
+        go.set()
+        thread.join()
+    assert names(follower) == ["a"]
+
+
 def test_close_ends_a_wait_in_another_thread(library: OtlpLibrary):
     follower = library.follow("traces", interval=60)
     thread = threading.Thread(target=lambda: list(follower))
@@ -109,6 +143,37 @@ def test_close_ends_a_wait_in_another_thread(library: OtlpLibrary):
     follower.close()
     thread.join(timeout=10)
     assert not thread.is_alive()
+
+
+def test_close_within_a_look(write, spans, monkeypatch):
+    """As a signal handler does it, which runs in the thread that looks."""
+    out = write(spans(1))
+    follower, really = follow("traces", out, existing=True), _follow.find
+
+    def find(*arguments):
+        follower.close()
+        return really(*arguments)
+
+    monkeypatch.setattr(_follow, "find", find)
+    assert list(follower) == []
+    assert follower.closed
+    assert follower._files._open == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_close_by_a_signal_handler(tmp_path):
+    """At any place of the iteration."""
+    code = """if True:
+        import random, signal, sys
+        from otlp_arrow import follow
+        for _ in range(100):
+            follower = follow("traces", sys.argv[1], interval=0.0001)
+            signal.signal(signal.SIGALRM, lambda *_: follower.close())
+            signal.setitimer(signal.ITIMER_REAL, 0.001 + random.random() / 100)
+            for _ in follower:
+                pass
+    """
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60).returncode == 0
 
 
 def test_async(library: OtlpLibrary, trace_request):
@@ -279,7 +344,7 @@ def test_a_file_of_another_writer_is_read_to_its_end(write, spans, tmp_path):
     ]
 
 
-def test_done_files_are_closed_and_forgotten(write, spans, monkeypatch):
+def test_done_files_are_closed_and_forgotten(write, spans):
     for seq in range(1, 6):
         out = write(spans(seq), seq=seq)
     paths = sorted((out / "otlp" / "traces").iterdir())
@@ -295,11 +360,23 @@ def test_done_files_are_closed_and_forgotten(write, spans, monkeypatch):
         assert follower._step() is False
         assert follower._files._open == {}
         assert follower._files._done == set(paths[1:4])
-    monkeypatch.setattr(_follow, "_MOST_OPEN", 0)
-    with follow("traces", out, existing=True) as follower:
-        assert len(take(follower, 3)) == 3
+
+
+def test_a_clock_that_stepped_back_at_a_rotation(tmp_path, spans):
+    """The number tells which file of a writer is the newest, not the time of its name."""
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    schema, whole = stream(spans(1))
+    (directory / "otlp_traces_20260102_100000_ab_000009.arrows").write_bytes(whole)
+    growing = directory / "otlp_traces_20260102_095959_ab_000010.arrows"
+    growing.write_bytes(whole[:schema])
+    with follow("traces", tmp_path, existing=True, timeout=60, interval=0.01) as follower:
+        assert take(follower, 1) == ["span 1"]
         assert follower._step() is False
-        assert follower._files._open == {}
+        with growing.open("ab") as file:
+            file.write(stream(spans(2))[1][schema:])
+        assert follower._step() is True
+        assert names([follower._take()]) == ["span 2"]
 
 
 def test_what_it_cannot_follow_is_told(tmp_path, write, spans):
@@ -317,6 +394,57 @@ def test_what_it_cannot_follow_is_told(tmp_path, write, spans):
     with pytest.raises(InvalidDataError, match="is damaged"):
         list(follow("traces", out, existing=True))
     assert "open traces" in repr(Follow.__repr__(follow("traces", tmp_path)))
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_more_writers_than_files_can_be_open(tmp_path, spans, monkeypatch, existing):
+    monkeypatch.setattr(_follow, "_MOST_OPEN", 2)
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    schema, whole = stream(spans(1))
+    paths = [directory / f"otlp_traces_20260102_03040{n}_a{n}_000001.arrows" for n in range(4)]
+    for path, changed in zip(paths, (40, 10, 20, 30), strict=True):
+        path.write_bytes(whole)
+        os.utime(path, (changed, changed))
+    (directory / "otlp_traces_20260102_030409_a9_000001.arrows").symlink_to(directory / "gone")
+    with follow("traces", tmp_path, existing=existing, timeout=60, interval=0.01) as follower:
+        if existing:
+            assert take(follower, 4) == ["span 1"] * 4
+        else:
+            assert [part.length for part in follower.passed()] == [len(whole)] * 4
+            assert set(follower._files._open) == {paths[0], paths[3]}
+        order = [0, 1, 1, 2, 3, 0]
+        for number, place in enumerate(order, start=2):
+            with paths[place].open("ab") as file:
+                file.write(stream(spans(number))[1][schema:])
+            assert take(follower, 1) == [f"span {number}"]
+            assert follower._step() is False
+            assert len(follower._files._open) == 2
+            assert paths[place] in follower._files._open
+
+
+def test_a_file_that_was_not_open_when_it_was_finished(tmp_path, spans, monkeypatch):
+    """Its last rows are given; not those of what compaction put into its place."""
+    monkeypatch.setattr(_follow, "_MOST_OPEN", 1)
+    directory = tmp_path / "traces"
+    directory.mkdir()
+    schema, whole = stream(spans(1))
+    first, second, third = (directory / f"otlp_traces_20260102_030405_{w}_000001.arrows" for w in "abc")
+    for path in (first, second, third):
+        path.write_bytes(whole)
+    with follow("traces", tmp_path, existing=True, timeout=60, interval=0.01) as follower:
+        assert take(follower, 3) == ["span 1"] * 3
+        with first.open("ab") as file:
+            file.write(stream(spans(2))[1][schema:])
+        first.with_name("otlp_traces_20260102_030406_a_000002.arrows").write_bytes(stream(spans(3))[1])
+        assert take(follower, 2) == ["span 2", "span 3"]
+        compacted = tmp_path / "compacted"
+        compacted.write_bytes(whole)
+        compacted.replace(second)
+        third.unlink()
+        assert follower._step() is False
+        assert follower._files._done == {first, second}
+        assert set(follower._files._asleep) == set()
 
 
 def test_a_file_that_vanishes_before_it_is_opened(write, spans):

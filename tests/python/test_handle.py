@@ -140,6 +140,22 @@ def test_a_write_that_goes_on_failing_is_told(core, handle, monkeypatch, timeout
     assert handle.closed
 
 
+def test_who_does_not_close_can_wait_for_the_end(core, handle):
+    with handle._closing:
+        assert not handle.drained(0.15)
+    core.answers["oa_close"] = (8, "not yet")
+    with pytest.raises(DeadlineError):
+        handle.close(0)
+    assert not handle.drained(0)
+    core.answers["oa_close"] = (10, "disk")
+    with pytest.raises(IoError, match="disk"):
+        handle.drained(0)
+    core.answers["oa_close"] = 0
+    assert handle.drained(1)
+    assert handle.closed
+    assert handle.drained(0)
+
+
 def test_a_close_that_ctrl_c_met_at_its_end_is_done(core, handle):
     core.answers["oa_close"] = (11, "handle 7 is not open")
     handle.close(1)

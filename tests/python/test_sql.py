@@ -37,6 +37,12 @@ def test_a_query_gives_a_table(out):
     assert rows("select 1 + 1", source=out) == [(2,)]
 
 
+def test_a_source_that_can_be_read_once(out, write, spans):
+    write(spans(1, 2), signal="logs")
+    query = "select (select count(*) from traces), (select count(*) from logs)"
+    assert rows(query, source=iter([out])) == rows(query, source=[out]) == [(5, 2)]
+
+
 def test_times_suit_date_functions(out):
     hours = rows(
         "select hour(date_trunc('hour', start_time)) as h, count(*) from traces group by h order by h",
@@ -52,6 +58,23 @@ def test_times_suit_date_functions(out):
 def test_from_another_thread(out):
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(rows, "select count(*) from traces", source=out).result() == [(5,)]
+
+
+@pytest.mark.parametrize(
+    ("nanos", "micros"),
+    [
+        (-1500, "1969-12-31 23:59:59.999999"),
+        (-999, "1970-01-01 00:00:00"),
+        (1500, "1970-01-01 00:00:00.000001"),
+    ],
+)
+def test_parts_of_a_microsecond(tmp_path, trace_request, nanos, micros):
+    """A batch's bounds become microseconds as its rows do, also before 1970."""
+    with OtlpLibrary(output_dir=tmp_path) as library:
+        library.export_traces(trace_request("a", start=nanos))
+    for where in ("=", ">=", "<="):
+        query = f"select name from traces where start_time {where} '{micros}+00'"
+        assert rows(query, source=tmp_path) == [("a",)], where
 
 
 def test_parameters(out):

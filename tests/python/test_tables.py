@@ -333,3 +333,10 @@ def test_a_timestamp_of_pandas_keeps_its_nanoseconds():
         value = 1767323045678901234
 
     assert nanoseconds("since", Timestamp(2026, 1, 2, tzinfo=UTC)) == Timestamp.value
+
+
+@pytest.mark.parametrize(("year", "bound"), [("9999", 2**63 - 1), ("0001", -(2**63))])
+def test_a_timestamp_of_pandas_beyond_nanoseconds_is_clamped(year, bound):
+    pandas = pytest.importorskip("pandas")
+    assert nanoseconds("until", pandas.Timestamp(f"{year}-01-01", tz="UTC")) == bound
+    assert nanoseconds("until", datetime(int(year), 1, 1, tzinfo=UTC)) == bound
