@@ -26,7 +26,7 @@ from otlp_arrow import (
     read_batches,
 )
 from otlp_arrow._handle import maintain
-from otlp_arrow._read import follow as _follow
+from otlp_arrow._read import watched as _watched
 
 
 def names(batches):
@@ -148,13 +148,13 @@ def test_close_ends_a_wait_in_another_thread(library: OtlpLibrary):
 def test_close_within_a_look(write, spans, monkeypatch):
     """As a signal handler does it, which runs in the thread that looks."""
     out = write(spans(1))
-    follower, really = follow("traces", out, existing=True), _follow.find
+    follower, really = follow("traces", out, existing=True), _watched.find
 
     def find(*arguments):
         follower.close()
         return really(*arguments)
 
-    monkeypatch.setattr(_follow, "find", find)
+    monkeypatch.setattr(_watched, "find", find)
     assert list(follower) == []
     assert follower.closed
     assert follower._files._open == {}
@@ -398,7 +398,7 @@ def test_what_it_cannot_follow_is_told(tmp_path, write, spans):
 
 @pytest.mark.parametrize("existing", [False, True])
 def test_more_writers_than_files_can_be_open(tmp_path, spans, monkeypatch, existing):
-    monkeypatch.setattr(_follow, "_MOST_OPEN", 2)
+    monkeypatch.setattr(_watched, "_MOST_OPEN", 2)
     directory = tmp_path / "traces"
     directory.mkdir()
     schema, whole = stream(spans(1))
@@ -425,7 +425,7 @@ def test_more_writers_than_files_can_be_open(tmp_path, spans, monkeypatch, exist
 
 def test_a_file_that_was_not_open_when_it_was_finished(tmp_path, spans, monkeypatch):
     """Its last rows are given; not those of what compaction put into its place."""
-    monkeypatch.setattr(_follow, "_MOST_OPEN", 1)
+    monkeypatch.setattr(_watched, "_MOST_OPEN", 1)
     directory = tmp_path / "traces"
     directory.mkdir()
     schema, whole = stream(spans(1))
