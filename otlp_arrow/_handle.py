@@ -80,10 +80,10 @@ def maintain(request: bytes) -> dict[str, Any]:
     return _ask("oa_maintain", request)
 
 
-def _ask(function: str, document: bytes) -> dict[str, Any]:
+def _ask(function: str, document: bytes, *further: object) -> dict[str, Any]:
     call = NativeCall()
     try:
-        call.check(function, document, len(document), ctypes.byref(call.out))
+        call.check(function, document, len(document), *further, ctypes.byref(call.out))
         result = call.json()
         assert isinstance(result, dict)
         return result
@@ -97,14 +97,7 @@ def convert(request: bytes, progress: Callable[[int, int], bool]) -> dict[str, A
     def report(_: object, done: int, total: int) -> int:
         return 0 if progress(done, total) else 1
 
-    call, callback = NativeCall(), _abi.PROGRESS(report)
-    try:
-        call.check("oa_convert", request, len(request), callback, None, ctypes.byref(call.out))
-        result = call.json()
-        assert isinstance(result, dict)
-        return result
-    finally:
-        call.release()
+    return _ask("oa_convert", request, _abi.PROGRESS(report), None)
 
 
 def send(request: bytes, progress: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -113,14 +106,7 @@ def send(request: bytes, progress: Callable[[dict[str, Any]], bool]) -> dict[str
     def report(_: object, told: bytes) -> int:
         return 0 if progress(json.loads(told)) else 1
 
-    call, callback = NativeCall(), _abi.REPORT(report)
-    try:
-        call.check("oa_send", request, len(request), callback, None, ctypes.byref(call.out))
-        result = call.json()
-        assert isinstance(result, dict)
-        return result
-    finally:
-        call.release()
+    return _ask("oa_send", request, _abi.REPORT(report), None)
 
 
 def empty_stream(signal: str, handle: int = 0) -> bytes:

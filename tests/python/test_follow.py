@@ -457,9 +457,8 @@ def test_a_file_that_vanishes_before_it_is_opened(write, spans):
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_ends_a_wait_at_once(tmp_path):
     code = """if True:
-        import signal, sys, time
+        import sys, time
         from otlp_arrow import follow
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         follower = follow("traces", sys.argv[1], interval=60)
         try:
             print("ready", flush=True)

@@ -269,10 +269,9 @@ library.export_traces(bytes.fromhex(sys.argv[2]))
 
 def test_ctrl_c_ends_a_wait(tmp_path):
     code = """
-import ctypes, signal, sys
+import ctypes, sys
 from otlp_arrow import OtlpLibrary, _abi, _handle
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins without it
 
 def never(call, ms):  # blocks in the core, as a flush does that has much to write
     return call.run("oa_log_next", library._handle._id, ms, ctypes.byref(call.out)) or _abi.TIMEOUT

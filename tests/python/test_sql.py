@@ -209,10 +209,9 @@ def test_without_duckdb(out):
 def test_ctrl_c_ends_a_query(out, table):
     """While DuckDB computes, and while it reads files without end."""
     code = """if True:
-        import itertools, signal, sys
+        import itertools, sys
         from otlp_arrow._read import sql as _sql
         from otlp_arrow import sql
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         print(sql("select 1", source=sys.argv[1]).num_rows, flush=True)
         really = _sql.scan
         def scan(parts, selection):

@@ -419,9 +419,8 @@ def test_a_long_report_is_bounded(service):
 
 def test_ctrl_c_ends_a_wait():
     code = """
-import signal, sys
+import sys
 from otlp_arrow.testing import MockOtlpService
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with MockOtlpService() as service:
     try:
         print("waits", flush=True)
