@@ -11,7 +11,6 @@
 package column
 
 import (
-	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -38,9 +37,29 @@ func bytesOf[T any](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero)))
 }
 
+// room is s with room for n values more.
+func room[T any](s []T, n int) []T {
+	if len(s)+n <= cap(s) {
+		return s
+	}
+	return larger(s, n)
+}
+
+// leastRoom makes powers of two of it a little more than powers of two: batches end just beyond one.
+const leastRoom = 72
+
+// larger is room that s has not got. Go's append makes large slices a quarter larger at a time, and
+// writes zeros to what it adds: a column would be copied some times over, and memory touched that it
+// does not need yet.
+func larger[T any](s []T, n int) []T {
+	grown := make([]T, len(s), max(len(s)+n, 2*cap(s), leastRoom))
+	copy(grown, s)
+	return grown
+}
+
 // appendN appends a value n times.
 func appendN[T any](s []T, v T, n int) []T {
-	s = slices.Grow(s, n)
+	s = room(s, n)
 	added := s[len(s) : len(s)+n]
 	for i := range added {
 		added[i] = v
@@ -50,7 +69,7 @@ func appendN[T any](s []T, v T, n int) []T {
 
 // appendZeros appends n zero values.
 func appendZeros[T any](s []T, n int) []T {
-	s = slices.Grow(s, n)
+	s = room(s, n)
 	clear(s[len(s) : len(s)+n])
 	return s[:len(s)+n]
 }

@@ -172,3 +172,57 @@ func TestDictForgetsWhatIsCutOff(t *testing.T) {
 		t.Error("invalid UTF-8 was taken")
 	}
 }
+
+// TestRepeat compares with appending the same rows one by one.
+func TestRepeat(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		made, want := &List{Children: []Column{&Text{}, &Plain{}}}, &List{Children: []Column{&Text{}, &Plain{}}}
+		row := func(list *List, texts []string) {
+			for _, text := range texts {
+				for _, child := range list.Children {
+					if err := child.(interface{ Append(text []byte) error }).Append([]byte(text)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			list.Close()
+		}
+		var rows [][]string
+		for range rapid.IntRange(1, 5).Draw(t, "rows") {
+			rows = append(rows, rapid.SliceOfN(rapid.SampledFrom([]string{"", "a", "bc"}), 0, 4).Draw(t, "row"))
+			row(made, rows[len(rows)-1])
+			row(want, rows[len(rows)-1])
+		}
+		from := rapid.IntRange(0, len(rows)).Draw(t, "from")
+		to := rapid.IntRange(from, len(rows)).Draw(t, "to")
+		n := rapid.IntRange(0, 200).Draw(t, "n")
+		made.Repeat(from, to, n)
+		for range n {
+			for _, texts := range rows[from:to] {
+				row(want, texts)
+			}
+		}
+		typ := arrow.ListOf(arrow.StructOf(arrow.Field{Name: "a", Type: text}, arrow.Field{Name: "b", Type: arrow.BinaryTypes.String}))
+		a, b := array.MakeFromData(made.Data(typ)), array.MakeFromData(want.Data(typ))
+		if !array.Equal(a, b) {
+			t.Fatalf("%v, want %v", a, b)
+		}
+	})
+}
+
+// TestRoomForABatch has a column not twice as large for the few rows that a batch has beyond a power of two.
+func TestRoomForABatch(t *testing.T) {
+	const rows = 1<<15 + 99
+	var c Fixed[int64]
+	for i := range rows {
+		c.Append(int64(i))
+	}
+	if got := cap(c.vals); got > rows*5/4 {
+		t.Errorf("room for %d values, of which there are %d", got, rows)
+	}
+	for i, got := range c.vals {
+		if got != int64(i) {
+			t.Fatalf("value %d is %d", i, got)
+		}
+	}
+}

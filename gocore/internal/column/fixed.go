@@ -1,8 +1,6 @@
 package column
 
 import (
-	"slices"
-
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -21,14 +19,14 @@ type Fixed[T Number] struct {
 
 // Append adds a value.
 func (c *Fixed[T]) Append(v T) {
-	c.vals = append(c.vals, v)
+	c.vals = append(room(c.vals, 1), v)
 	c.valid.valid()
 }
 
 // AppendNull adds a null.
 func (c *Fixed[T]) AppendNull() {
 	c.valid.null(len(c.vals))
-	c.vals = append(c.vals, 0)
+	c.vals = append(room(c.vals, 1), 0)
 }
 
 // AppendIf adds the value, or a null unless it is set.
@@ -55,7 +53,7 @@ func (c *Fixed[T]) AppendNulls(n int) {
 // AppendPacked adds eight-byte values as they are in memory, which is how protobuf packs them.
 func (c *Fixed[T]) AppendPacked(packed []byte) {
 	from := len(c.vals)
-	c.vals = slices.Grow(c.vals, len(packed)/8)[:from+len(packed)/8]
+	c.vals = room(c.vals, len(packed)/8)[:from+len(packed)/8]
 	copy(bytesOf(c.vals[from:]), packed)
 	c.valid.validN(len(packed) / 8)
 }
@@ -133,10 +131,10 @@ var zeros [16]byte
 func (c *Binary) AppendOrNull(v []byte) {
 	if len(v) != c.Width {
 		c.valid.null(c.Len())
-		c.data = append(c.data, zeros[:c.Width]...)
+		c.data = append(room(c.data, c.Width), zeros[:c.Width]...)
 		return
 	}
-	c.data = append(c.data, v...)
+	c.data = append(room(c.data, c.Width), v...)
 	c.valid.valid()
 }
 

@@ -1,8 +1,6 @@
 package column
 
 import (
-	"slices"
-
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -12,13 +10,13 @@ import (
 // that Data is given says. A row is made by appending to all children and then Close.
 type List struct {
 	Children []Column
-	ends     []int32
+	ends     ends
 	valid    validity
 }
 
 // Close ends the row: what was appended to the children since the last one is its list.
 func (c *List) Close() {
-	c.ends = append(c.ends, int32(c.Children[0].Len())) // batches are sealed far below 2 GiB
+	c.ends.add(int32(c.Children[0].Len())) // batches are sealed far below 2 GiB
 	c.valid.valid()
 }
 
@@ -27,36 +25,36 @@ func (c *List) CloseNull() { c.AppendNulls(1) }
 
 // AppendNulls adds n rows that are null.
 func (c *List) AppendNulls(n int) {
-	c.valid.nullN(len(c.ends), n)
-	c.ends = appendN(c.ends, last(c.ends), n)
+	c.valid.nullN(c.ends.len(), n)
+	c.ends.addN(n)
 }
 
 // RepeatLast adds the last row n times more.
-func (c *List) RepeatLast(n int) { c.Repeat(len(c.ends)-1, len(c.ends), n) }
+func (c *List) RepeatLast(n int) { c.Repeat(c.Len()-1, c.Len(), n) }
 
 // Start is where the row that is being made begins in the children.
-func (c *List) Start() int { return int(last(c.ends)) }
+func (c *List) Start() int { return int(c.ends.last()) }
 
 // Range is where a row lies in the children.
 func (c *List) Range(row int) (from, to int) {
-	return int(last(c.ends[:row])), int(c.ends[row])
+	return int(c.ends.start(row)), int(c.ends.end(row))
 }
 
 // Len is the number of rows.
-func (c *List) Len() int { return len(c.ends) }
+func (c *List) Len() int { return c.ends.len() }
 
 // Truncate keeps the first n rows and what they hold.
 func (c *List) Truncate(n int) {
-	c.ends = c.ends[:n]
+	c.ends.truncate(n)
 	c.valid.truncate(n)
 	for _, child := range c.Children {
-		child.Truncate(int(last(c.ends)))
+		child.Truncate(int(c.ends.last()))
 	}
 }
 
 // Reset empties the column and its children.
 func (c *List) Reset() {
-	c.ends = c.ends[:0]
+	c.ends.truncate(0)
 	c.valid.reset()
 	for _, child := range c.Children {
 		child.Reset()
@@ -65,9 +63,9 @@ func (c *List) Reset() {
 
 // Data is the column as Arrow list or map data.
 func (c *List) Data(t arrow.DataType) arrow.ArrayData {
-	buffers := []*memory.Buffer{c.valid.buffer(), offsets(c.ends)}
+	buffers := []*memory.Buffer{c.valid.buffer(), c.ends.buffer()}
 	children := []arrow.ArrayData{c.elements(t.(arrow.ListLikeType).Elem())}
-	return array.NewData(t, len(c.ends), buffers, children, c.valid.nulls, 0)
+	return array.NewData(t, c.Len(), buffers, children, c.valid.nulls, 0)
 }
 
 func (c *List) elements(t arrow.DataType) arrow.ArrayData {
@@ -84,8 +82,8 @@ func (c *List) elements(t arrow.DataType) arrow.ArrayData {
 
 // Repeat adds the rows [from, to), none of them null, n times more.
 func (c *List) Repeat(from, to, n int) {
-	start, end := int(last(c.ends[:from])), int(last(c.ends[:to]))
-	c.ends = repeatEnds(c.ends, from, to, n)
+	start, end := int(c.ends.start(from)), int(c.ends.start(to))
+	c.ends.repeat(from, to, n)
 	c.valid.validN((to - from) * n)
 	if start == end {
 		return
@@ -98,25 +96,12 @@ func (c *List) Repeat(from, to, n int) {
 // repeater is a column whose rows can be added once more.
 type repeater interface{ Repeat(from, to, n int) }
 
-// repeat appends s[from:to] n times.
+// repeat appends s[from:to] n times, twice as much with every copy.
 func repeat[T any](s []T, from, to, n int) []T {
-	s = slices.Grow(s, (to-from)*n)
-	for range n {
-		s = append(s, s[from:to]...)
+	added, size := len(s), (to-from)*n
+	s = room(s, size)[:added+size]
+	for done := copy(s[added:], s[from:to]); done < size; {
+		done += copy(s[added+done:], s[added:added+done])
 	}
 	return s
-}
-
-// repeatEnds is repeat for the ends of variable-sized values, which go on counting.
-func repeatEnds(ends []int32, from, to, n int) []int32 {
-	start, size := last(ends[:from]), last(ends[:to])-last(ends[:from])
-	shift := last(ends) - start // batches are sealed far below 2 GiB
-	ends = slices.Grow(ends, (to-from)*n)
-	for range n {
-		for _, end := range ends[from:to] {
-			ends = append(ends, end+shift)
-		}
-		shift += size
-	}
-	return ends
 }

@@ -11,7 +11,7 @@ import (
 
 // Plain is a column of texts without a dictionary: what stands directly inside lists.
 type Plain struct {
-	ends []int32
+	ends ends
 	data []byte
 }
 
@@ -23,46 +23,32 @@ func (c *Plain) Append(text []byte) error {
 	if len(c.data)+len(text) > math.MaxInt32 {
 		return ErrFull
 	}
-	c.data = append(c.data, text...)
-	c.ends = append(c.ends, int32(len(c.data))) // checked
+	c.data = append(room(c.data, len(text)), text...)
+	c.ends.add(int32(len(c.data))) // checked
 	return nil
 }
 
 // Len is the number of texts.
-func (c *Plain) Len() int { return len(c.ends) }
+func (c *Plain) Len() int { return c.ends.len() }
 
 // Truncate keeps the first n texts.
 func (c *Plain) Truncate(n int) {
-	c.ends = c.ends[:n]
-	c.data = c.data[:last(c.ends)]
+	c.ends.truncate(n)
+	c.data = c.data[:c.ends.last()]
 }
 
 // Reset empties the column.
-func (c *Plain) Reset() { c.ends, c.data = c.ends[:0], c.data[:0] }
+func (c *Plain) Reset() { c.Truncate(0) }
 
 // Data is the column as Arrow utf8 data.
 func (c *Plain) Data(t arrow.DataType) arrow.ArrayData {
-	buffers := []*memory.Buffer{nil, offsets(c.ends), buffer(c.data)}
-	return array.NewData(t, len(c.ends), buffers, nil, 0, 0)
-}
-
-func last(ends []int32) int32 {
-	if len(ends) == 0 {
-		return 0
-	}
-	return ends[len(ends)-1]
-}
-
-// offsets is Arrow's form of the ends of variable-sized values.
-func offsets(ends []int32) *memory.Buffer {
-	all := make([]int32, len(ends)+1)
-	copy(all[1:], ends)
-	return buffer(all)
+	buffers := []*memory.Buffer{nil, c.ends.buffer(), buffer(c.data)}
+	return array.NewData(t, c.Len(), buffers, nil, 0, 0)
 }
 
 // Repeat adds the texts [from, to) n times more.
 func (c *Plain) Repeat(from, to, n int) {
-	start, end := int(last(c.ends[:from])), int(last(c.ends[:to]))
-	c.ends = repeatEnds(c.ends, from, to, n)
+	start, end := int(c.ends.start(from)), int(c.ends.start(to))
+	c.ends.repeat(from, to, n)
 	c.data = repeat(c.data, start, end, n)
 }

@@ -95,7 +95,7 @@ func (p *promoter) fill(a *attrs, n int) error {
 			col.takeNulls(n)
 			continue
 		}
-		if err := p.copyTo(col, a, entry, n); err != nil {
+		if err := p.copyTo(col.promoted, a, entry, n); err != nil {
 			return err
 		}
 	}

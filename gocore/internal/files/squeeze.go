@@ -48,13 +48,13 @@ func (s *squeezer) forget() { clear(s.zeros) }
 // appendZeros adds a buffer of n zero bytes in its form on disk.
 func (s *squeezer) appendZeros(to []byte, n, width int) ([]byte, error) {
 	if s.compress == nil {
-		return append(to, make([]byte, n)...), nil
+		return append(to, zeroBytes(n)...), nil
 	}
 	if made, ok := s.zeros[n]; ok {
 		return append(to, made...), nil
 	}
 	begin := len(to)
-	to, err := s.appendCompressed(to, make([]byte, n), width)
+	to, err := s.appendCompressed(to, zeroBytes(n), width)
 	if s.zeros == nil {
 		s.zeros = map[int][]byte{}
 	}
@@ -85,16 +85,26 @@ func (s *squeezer) appendCompressed(to, from []byte, width int) ([]byte, error) 
 	return append(to, from...), nil
 }
 
-var page [4096]byte
+// zeros is only read: the kernel has no memory for it.
+var zeros [1 << 20]byte
+
+func zeroBytes(n int) []byte {
+	if n <= len(zeros) {
+		return zeros[:n]
+	}
+	return make([]byte, n)
+}
+
+const page = 4096
 
 // allZero compares with zeros; most buffers differ in their first bytes.
 func allZero(b []byte) bool {
-	for ; len(b) > len(page); b = b[len(page):] {
-		if !bytes.Equal(b[:len(page)], page[:]) {
+	for ; len(b) > page; b = b[page:] {
+		if !bytes.Equal(b[:page], zeros[:page]) {
 			return false
 		}
 	}
-	return bytes.Equal(b, page[:len(b)])
+	return bytes.Equal(b, zeros[:len(b)])
 }
 
 // lz4Frames makes LZ4 frames straight from and to memory, without checksums: lz4.Writer copies

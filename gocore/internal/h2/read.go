@@ -177,7 +177,7 @@ func (c *conn) whole(s *stream) error {
 	s.running = true
 	c.mu.Unlock()
 	if c.server.Apart || c.reader.Buffered() > 0 {
-		c.server.working.Go(func() { c.work(s) })
+		c.server.run(s)
 		return nil
 	}
 	turn := c.turn.Load()

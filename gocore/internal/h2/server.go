@@ -26,6 +26,7 @@ type Server struct {
 
 	// working waits for all goroutines on connections and calls.
 	working sync.WaitGroup
+	crew    crew
 
 	mu       sync.Mutex // guards the fields below
 	conns    map[*conn]bool
@@ -38,6 +39,7 @@ type Server struct {
 // New makes a server.
 func New(options Options, config *tls.Config) *Server {
 	s := &Server{Options: options, TLS: config, conns: map[*conn]bool{}, ended: make(chan struct{})}
+	s.crew.next = make(chan *stream)
 	s.idle.L = &s.mu
 	return s
 }

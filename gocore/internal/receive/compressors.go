@@ -78,8 +78,11 @@ func arrowZstds(z *zstdCompressor) (all []namedZstd) {
 // arrowLevel tells whether an encoding is one of arrowZstds.
 func arrowLevel(encoding string) bool {
 	digits, found := strings.CutPrefix(encoding, codingArrowZstd)
+	if !found {
+		return false
+	}
 	level, err := strconv.ParseUint(digits, 10, 8)
-	return found && err == nil && level >= 1 && level <= arrowZstdLevels
+	return err == nil && level >= 1 && level <= arrowZstdLevels
 }
 
 // zstdCompressor is zstd for every gRPC server and client in the process. Its slots bound
