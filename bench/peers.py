@@ -5,7 +5,9 @@ python bench/peers.py --durability  what memory, write and fsync cost, at 1, 8 a
 python bench/peers.py --steady  p95 at 1,000 requests a second of 10 items for 30 s
 
 Needs Linux, Go and, for the first run, the Go proxy and PyPI. Peers are kept in bench/.cache.
-A peer that cannot be built or started is left out, with the reason below the table.
+A peer that cannot be built or started is left out, with the reason below the table. Each is measured
+--rounds times, in turn with the others, and rotel once, since it takes minutes; the table shows the
+run with the median CPU.
 """
 
 import argparse
@@ -166,20 +168,39 @@ def heading(*names: str) -> None:
     row(["---"] * 2 + ["---:"] * (len(names) - 2))
 
 
-def table(peers: list[str], signals: list[str], load: list[str]) -> list[str]:
+def rounds(peers: list[str], signal: str, load: list[str], count: int) -> tuple[dict, list[str]]:
+    """All peers in turn, count times; gives each one's median run, and why others have none."""
+    runs: dict[str, list[dict]] = {peer: [] for peer in peers}
+    reasons = []
+    for _ in range(count):
+        for peer in list(runs):
+            if peer == BLACKHOLE and runs[peer]:
+                continue
+            try:
+                run = measure(peer, signal, *load)
+            except (RuntimeError, OSError) as error:
+                reasons.append(f"{peer}, {signal}: {error}")
+                del runs[peer]
+                continue
+            runs[peer].append(run)
+            if run["failed"]:
+                reasons.append(f"{peer}, {signal}: {run['failed']} failed items, first: {run['first_error']}")
+    median = {
+        peer: sorted(all_, key=lambda r: r["server_us_per_item"] or 0)[len(all_) // 2]
+        for peer, all_ in runs.items()
+    }
+    return median, reasons
+
+
+def table(peers: list[str], signals: list[str], load: list[str], count: int) -> list[str]:
     heading("signal", "server", "CPU µs/item", "vs nop", "p50 ms", "p95 ms", "p99 ms", "p95 vs nop",
             "peak MiB", "vs nop", "items/s", "failed")  # fmt: skip
     skipped = []
     for signal in signals:
-        nop = None
-        for peer in peers:
-            try:
-                r = measure(peer, signal, *load)
-            except (RuntimeError, OSError) as error:
-                skipped.append(f"{peer}, {signal}: {error}")
-                continue
-            if peer == NOP:
-                nop = r
+        measured, reasons = rounds(peers, signal, load, count)
+        skipped += reasons
+        nop = measured.get(NOP)
+        for peer, r in measured.items():
 
             def ratio(key: str, r: dict = r, nop: dict | None = nop) -> str:
                 return f"{r[key] / nop[key]:.2f}" if nop and nop[key] and r[key] is not None else "-"
@@ -189,8 +210,6 @@ def table(peers: list[str], signals: list[str], load: list[str]) -> list[str]:
                  f"{r['p50_ms']:.2f}", f"{r['p95_ms']:.2f}", f"{r['p99_ms']:.2f}", ratio("p95_ms"),
                  f"{r['server_peak_mib']:.0f}", ratio("server_peak_mib"),
                  f"{r['items_per_s']:.0f}", str(r["failed"])])  # fmt: skip
-            if r["failed"]:
-                skipped.append(f"{peer}, {signal}: failed items, first: {r['first_error']}")
     return skipped
 
 
@@ -203,16 +222,16 @@ def main() -> None:
     )
     parser.add_argument("--durability", action="store_true", help="nop beside memory, write and fsync")
     parser.add_argument("--requests", type=int, default=24000, help="requests of 100 items (default 24000)")
+    parser.add_argument("--rounds", type=int, default=3, help="of all peers (default 3)")
     parser.add_argument("--seconds", type=int, default=30, help="length of --steady (default 30)")
     parser.add_argument("--signal", action="append", choices=SIGNALS, help="only this signal")
     args = parser.parse_args()
     os.environ.pop("OTLP_CONFIG", None)
     build()
-    # The Collector with nop goes first, since the others are compared to it.
     peers, load = [NOP, f"{OURS} memory", OURS, FILE, BLACKHOLE], ["-per", "100", "-n", str(args.requests)]
     if args.steady:
         peers, load = [NOP, OURS], ["-per", "10", "-rate", "1000", "-seconds", str(args.seconds)]
-    print(f"Collector {COLLECTOR}, rotel {ROTEL}; loadgen {' '.join(load)}; {os.cpu_count()} CPUs")
+    print(f"Collector {COLLECTOR}, rotel {ROTEL}; loadgen {' '.join(load)}; {args.rounds} rounds; {os.cpu_count()} CPUs")
     print()
     skipped = []
     if args.durability:
@@ -220,10 +239,13 @@ def main() -> None:
         for connections in ("1", "8", "64"):
             print(f"\n{connections} connections, a request in flight on each\n")
             skipped += table(
-                peers, args.signal or ["traces"], [*load, "-c", connections, "-conns", connections]
+                peers,
+                args.signal or ["traces"],
+                [*load, "-c", connections, "-conns", connections],
+                args.rounds,
             )
     else:
-        skipped = table(peers, args.signal or list(SIGNALS), [*load, "-c", "8", "-conns", "4"])
+        skipped = table(peers, args.signal or list(SIGNALS), [*load, "-c", "8", "-conns", "4"], args.rounds)
     for reason in skipped:
         print(f"\n- {reason}")
 

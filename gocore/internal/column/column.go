@@ -26,6 +26,11 @@ type Column interface {
 	Data(t arrow.DataType) arrow.ArrayData
 	// Reset empties the column and keeps its memory.
 	Reset()
+	// Held appends how much each of the column's buffers holds, for Reserve.
+	Held(to []int) []int
+	// Reserve makes room, in a new column, for as much as Held told of another of its kind;
+	// it returns what is left of that.
+	Reserve(held []int) []int
 }
 
 // bytesOf is a slice's memory as bytes.

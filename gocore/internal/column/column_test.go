@@ -2,6 +2,7 @@ package column
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -224,5 +225,58 @@ func TestRoomForABatch(t *testing.T) {
 		if got != int64(i) {
 			t.Fatalf("value %d is %d", i, got)
 		}
+	}
+}
+
+// TestReserve has columns take what others hold without growing.
+func TestReserve(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.IntRange(0, 2000), 0, 400).Draw(t, "values")
+		for i, m := range models() {
+			for _, v := range values {
+				m.want = append(m.want, m.append(v))
+			}
+			m.check(t) // which settles what is owed
+			held := m.column.Held(nil)
+			again := models()[i]
+			if rest := again.column.Reserve(held); len(rest) > 0 {
+				t.Fatalf("%T: %d numbers are left", m.column, len(rest))
+			}
+			if again.column.Len() != 0 {
+				t.Fatalf("%T holds something", m.column)
+			}
+			again.check(t)
+			for _, v := range values {
+				again.want = append(again.want, again.append(v))
+			}
+			again.check(t)
+			if got := again.column.Held(nil); !slices.Equal(got, held) {
+				t.Fatalf("%T: %v, want %v", m.column, got, held)
+			}
+		}
+	})
+}
+
+// TestReserveIsEnough has a column of the size of another that does not grow.
+func TestReserveIsEnough(t *testing.T) {
+	var first, second Text
+	fill := func(c *Text) {
+		for i := range 5000 {
+			if err := c.Append(fmt.Append(nil, i%3000)); err != nil {
+				t.Fatal(err)
+			}
+			c.AppendNull()
+		}
+	}
+	fill(&first)
+	second.Reserve(first.Held(nil))
+	room := func() []int {
+		d := &second.Dict
+		return []int{cap(second.indices), cap(second.valid.bits), len(d.slots), cap(d.hashes), cap(d.offsets), cap(d.data)}
+	}
+	before := room()
+	fill(&second)
+	if after := room(); !slices.Equal(after, before) {
+		t.Errorf("room grew from %v to %v", before, after)
 	}
 }

@@ -101,6 +101,18 @@ func New(signal otlp.Signal, promoted ...schema.Promotion) *Table {
 	return t
 }
 
+// Reserve makes room in a new table for as much as another of the same columns holds: it does not
+// have to grow to that again, and leave behind what it was copied from.
+func (t *Table) Reserve(like *Table) {
+	var held []int
+	for _, c := range like.columns {
+		held = c.Held(held)
+	}
+	for _, c := range t.columns {
+		held = c.Reserve(held)
+	}
+}
+
 // Signal is the table's signal.
 func (t *Table) Signal() otlp.Signal { return t.signal }
 

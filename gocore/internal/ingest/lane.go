@@ -247,7 +247,7 @@ func (l *lane) seal() {
 	for _, sh := range l.shards {
 		if sh.table.Rows() > 0 {
 			g.tables = append(g.tables, sh.table)
-			sh.table = l.freshLocked()
+			sh.table = l.freshLocked(sh.table)
 		}
 	}
 	if len(g.tables) > 0 {
@@ -264,11 +264,15 @@ func (l *lane) seal() {
 	}
 }
 
-// freshLocked is an empty table; mu is held.
-func (l *lane) freshLocked() (table *decode.Table) {
+// freshLocked is an empty table, to take the place of another; mu is held.
+func (l *lane) freshLocked(full *decode.Table) (table *decode.Table) {
 	n := len(l.pool)
 	if n == 0 {
-		return l.newTable()
+		table = l.newTable()
+		if full.Peak() <= keepBytes {
+			table.Reserve(full)
+		}
+		return table
 	}
 	table, l.pool = l.pool[n-1], l.pool[:n-1]
 	return table
