@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import config
 from ..errors import ConfigError, InvalidDataError, OtlpArrowError, OverloadedError
 from . import outlet as _outlet
+from .halves import halves
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,8 +84,8 @@ class Sender:
     def send(self, items: Any) -> bool:
         """True when items, which encode takes, are acknowledged; else it has logged why. Raises no error.
 
-        A sequence of several that cannot be encoded, or is refused, is sent in halves, so that what is wrong
-        with one of them, or too large for one request, does not cost the others.
+        Several that cannot be encoded, or are refused, are sent in halves, so that what is wrong with one of
+        them, or too large for one request, does not cost the others.
         """
         if self._down:
             self._faults.report("the exporter was shut down")
@@ -108,12 +108,12 @@ class Sender:
         return True
 
     def _send_halves(self, items: Any, deadline: float, error: Exception) -> bool:
-        if not isinstance(items, Sequence) or len(items) < 2:
+        both = halves(items)
+        if both is None:
             self._faults.report(error)
             return False
-        middle = len(items) // 2
-        first = self._send(items[:middle], deadline)
-        return self._send(items[middle:], deadline) and first
+        first = self._send(both[0], deadline)
+        return self._send(both[1], deadline) and first
 
     def _deliver(self, body: bytes, deadline: float) -> None:
         pause = FIRST_PAUSE

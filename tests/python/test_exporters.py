@@ -19,15 +19,23 @@ from opentelemetry.sdk.metrics import (
 )
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
+    Gauge,
+    Metric,
     MetricExportResult,
+    MetricsData,
+    NumberDataPoint,
     PeriodicExportingMetricReader,
+    ResourceMetrics,
+    ScopeMetrics,
 )
 from opentelemetry.sdk.metrics.view import (
     ExplicitBucketHistogramAggregation,
     ExponentialBucketHistogramAggregation,
 )
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from sdk_objects import Objects
 
 from otlp_arrow import (
@@ -350,6 +358,50 @@ def test_an_item_that_cannot_be_encoded_does_not_cost_the_rest(
     ids = [span.context.span_id.to_bytes(8, "big") for span in spans]
     assert stored == [*ids[:5], *ids[6:]]
     assert errors(caplog)[0].startswith("exporting traces failed: ")
+
+
+def test_a_point_that_cannot_be_encoded_does_not_cost_the_rest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def point(at: Any) -> NumberDataPoint:
+        return NumberDataPoint({"at": str(at)}, 0, at, 1)
+
+    def gauge(name: str, *points: Any) -> Metric:
+        return Metric(name, None, None, Gauge([*map(point, points)]))
+
+    bad = gauge("b", 3, 4.5, 5, 6, 7)
+    data = MetricsData(
+        [
+            ResourceMetrics(
+                Resource({"service.name": service}),
+                [
+                    ScopeMetrics(InstrumentationScope("one"), [gauge("a", 1, 2), bad], ""),
+                    ScopeMetrics(InstrumentationScope("two"), [gauge("c", 8)], ""),
+                ],
+                "",
+            )
+            for service in ("shop", "cart")
+        ]
+    )
+    exporter = ArrowMetricExporter(output_dir=tmp_path)
+    assert exporter.export(data) is MetricExportResult.FAILURE
+    exporter.shutdown()
+    stored = read_metrics(tmp_path).sort_by([("service_name", "ascending"), ("time_unix_nano", "ascending")])
+    names = [stored[name].to_pylist() for name in ("service_name", "metric_name", "scope_name")]
+    assert list(zip(*names, strict=True)) == [
+        (service, metric, scope)
+        for service in ("cart", "shop")
+        for metric, scope in [*[("a", "one")] * 2, *[("b", "one")] * 4, ("c", "two")]
+    ]
+    assert "exporting metrics failed: " in errors(caplog)[0]
+
+
+def test_what_is_no_metrics_data_is_one_item(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    exporter = ArrowMetricExporter(output_dir=tmp_path)
+    assert exporter.export(object()) is MetricExportResult.FAILURE  # type: ignore[arg-type]
+    assert exporter.export(MetricsData([None])) is MetricExportResult.FAILURE  # type: ignore[list-item]
+    assert "AttributeError" in errors(caplog)[0]
+    exporter.shutdown()
 
 
 def test_a_flush_that_fails(sender: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import zlib
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +20,7 @@ from otlp_arrow._read import ipc as _ipc
 from otlp_arrow._read import scan as _scan
 from otlp_arrow._read.files import find, map_part
 from otlp_arrow._read.ipc import Stream, group_at
+from otlp_arrow._read.select import TIMES
 
 SERVICES = ["a", "b", "c", None]
 
@@ -209,3 +212,12 @@ def test_heads_that_lead_nowhere(tmp_path):
                 place = group.end
         except _ipc.OddStreamError:
             pass
+
+
+def test_the_times_are_the_cores() -> None:
+    schema = Path(__file__).resolve().parents[2] / "gocore/internal/schema/schema.go"
+    source = schema.read_text(encoding="utf-8")
+    block = re.search(r"^var times = .*?^}", source, re.DOTALL | re.MULTILINE)
+    assert block
+    signals = re.findall(r"otlp\.(\w+):\s*\{(.*)\}", block[0])
+    assert {signal.lower(): tuple(re.findall(r'"(\w+)"', names)) for signal, names in signals} == TIMES
