@@ -231,7 +231,8 @@ def main() -> None:
     peers, load = [NOP, f"{OURS} memory", OURS, FILE, BLACKHOLE], ["-per", "100", "-n", str(args.requests)]
     if args.steady:
         peers, load = [NOP, OURS], ["-per", "10", "-rate", "1000", "-seconds", str(args.seconds)]
-    print(f"Collector {COLLECTOR}, rotel {ROTEL}; loadgen {' '.join(load)}; {args.rounds} rounds; {os.cpu_count()} CPUs")
+    what = f"loadgen {' '.join(load)}; {args.rounds} rounds; {os.cpu_count()} CPUs"
+    print(f"Collector {COLLECTOR}, rotel {ROTEL}; {what}")
     print()
     skipped = []
     if args.durability:

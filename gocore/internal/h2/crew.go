@@ -29,7 +29,6 @@ func (s *Server) run(call *stream) {
 func (s *Server) workOn(call *stream) {
 	for {
 		call.conn.work(call)
-		call = nil // who waits holds no memory of it
 		if s.crew.parked.Add(1) > mostParked {
 			s.crew.parked.Add(-1)
 			return
