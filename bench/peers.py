@@ -171,16 +171,16 @@ def heading(*names: str) -> None:
 def rounds(peers: list[str], signal: str, load: list[str], count: int) -> tuple[dict, list[str]]:
     """All peers in turn, count times; gives each one's median run, and why others have none."""
     runs: dict[str, list[dict]] = {peer: [] for peer in peers}
-    reasons = []
+    reasons, out = [], set()
     for _ in range(count):
-        for peer in list(runs):
-            if peer == BLACKHOLE and runs[peer]:
+        for peer in peers:
+            if peer in out or (peer == BLACKHOLE and runs[peer]):
                 continue
             try:
                 run = measure(peer, signal, *load)
             except (RuntimeError, OSError) as error:
                 reasons.append(f"{peer}, {signal}: {error}")
-                del runs[peer]
+                out.add(peer)
                 continue
             runs[peer].append(run)
             if run["failed"]:
@@ -188,6 +188,7 @@ def rounds(peers: list[str], signal: str, load: list[str], count: int) -> tuple[
     median = {
         peer: sorted(all_, key=lambda r: r["server_us_per_item"] or 0)[len(all_) // 2]
         for peer, all_ in runs.items()
+        if all_
     }
     return median, reasons
 
@@ -226,6 +227,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=30, help="length of --steady (default 30)")
     parser.add_argument("--signal", action="append", choices=SIGNALS, help="only this signal")
     args = parser.parse_args()
+    if args.rounds < 1:
+        parser.error("--rounds must be at least 1")
     os.environ.pop("OTLP_CONFIG", None)
     build()
     peers, load = [NOP, f"{OURS} memory", OURS, FILE, BLACKHOLE], ["-per", "100", "-n", str(args.requests)]

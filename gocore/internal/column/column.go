@@ -53,11 +53,16 @@ func room[T any](s []T, n int) []T {
 // leastRoom makes powers of two of it a little more than powers of two: batches end just beyond one.
 const leastRoom = 72
 
+// most is how many bytes a column's room is made larger by at once, unless more are needed.
+const most = 16 << 20
+
 // larger is room that s has not got. Go's append makes large slices a quarter larger at a time, and
 // writes zeros to what it adds: a column would be copied some times over, and memory touched that it
 // does not need yet.
 func larger[T any](s []T, n int) []T {
-	grown := make([]T, len(s), max(len(s)+n, 2*cap(s), leastRoom))
+	var zero T
+	more := min(cap(s), max(cap(s)/4, most/int(unsafe.Sizeof(zero))))
+	grown := make([]T, len(s), max(len(s)+n, cap(s)+more, leastRoom))
 	copy(grown, s)
 	return grown
 }

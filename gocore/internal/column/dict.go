@@ -62,7 +62,7 @@ func (d *Dict) Hash(i int32) uint64 { return d.stable[i] }
 // Index finds or adds a text.
 func (d *Dict) Index(text []byte) (int32, error) {
 	if len(d.slots) == 0 {
-		d.slots, d.offsets, d.seed = make([]uint32, 256), append(d.offsets, 0), maphash.MakeSeed()
+		d.begin(leastSlots)
 	}
 	h := maphash.Bytes(d.seed, text)
 	mask := uint32(len(d.slots) - 1)
@@ -80,6 +80,13 @@ func (d *Dict) Index(text []byte) (int32, error) {
 		return 0, ErrFull
 	}
 	return d.add(text, h, at), nil
+}
+
+const leastSlots = 256
+
+// begin makes an empty table of slots, 2^n of them.
+func (d *Dict) begin(slots int) {
+	d.slots, d.offsets, d.seed = make([]uint32, max(slots, leastSlots)), append(d.offsets, 0), maphash.MakeSeed()
 }
 
 func (d *Dict) add(text []byte, h uint64, at uint32) int32 {

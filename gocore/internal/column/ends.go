@@ -43,6 +43,9 @@ func (e *ends) room(n int) {
 
 // repeat adds the values [from, to) n times more: they go on counting.
 func (e *ends) repeat(from, to, n int) {
+	if from == to {
+		return
+	}
 	e.room((to - from) * n)
 	start, size := e.start(from), e.start(to)-e.start(from)
 	shift := e.last() - start // batches are sealed far below 2 GiB

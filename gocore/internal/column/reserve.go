@@ -1,13 +1,13 @@
 package column
 
-import "hash/maphash"
+import "math/bits"
 
 // Held is as in Column.
 func (c *Fixed[T]) Held(to []int) []int { return append(to, len(c.vals), c.valid.held()) }
 
 // Reserve is as in Column.
 func (c *Fixed[T]) Reserve(held []int) []int {
-	c.vals = room(c.vals, held[0])
+	c.vals = spare(c.vals, held[0])
 	c.valid.reserve(held[1])
 	return held[2:]
 }
@@ -17,7 +17,7 @@ func (c *Bool) Held(to []int) []int { return append(to, len(c.bits.bits), c.vali
 
 // Reserve is as in Column.
 func (c *Bool) Reserve(held []int) []int {
-	c.bits.bits = room(c.bits.bits, held[0])
+	c.bits.bits = spare(c.bits.bits, held[0])
 	c.valid.reserve(held[1])
 	return held[2:]
 }
@@ -27,7 +27,7 @@ func (c *Binary) Held(to []int) []int { return append(to, len(c.data), c.valid.h
 
 // Reserve is as in Column.
 func (c *Binary) Reserve(held []int) []int {
-	c.data = room(c.data, held[0])
+	c.data = spare(c.data, held[0])
 	c.valid.reserve(held[1])
 	return held[2:]
 }
@@ -39,7 +39,7 @@ func (c *Text) Held(to []int) []int {
 
 // Reserve is as in Column.
 func (c *Text) Reserve(held []int) []int {
-	c.indices = room(c.indices, held[0])
+	c.indices = spare(c.indices, held[0])
 	c.valid.reserve(held[1])
 	return c.Dict.reserve(held[2:])
 }
@@ -49,8 +49,8 @@ func (c *Plain) Held(to []int) []int { return append(to, c.ends.len(), len(c.dat
 
 // Reserve is as in Column.
 func (c *Plain) Reserve(held []int) []int {
-	c.ends.room(held[0])
-	c.data = room(c.data, held[1])
+	c.ends.room(withSpare(held[0]))
+	c.data = spare(c.data, held[1])
 	return held[2:]
 }
 
@@ -65,7 +65,7 @@ func (c *List) Held(to []int) []int {
 
 // Reserve is as in Column.
 func (c *List) Reserve(held []int) []int {
-	c.ends.room(held[0])
+	c.ends.room(withSpare(held[0]))
 	c.valid.reserve(held[1])
 	held = held[2:]
 	for _, child := range c.Children {
@@ -80,18 +80,19 @@ func (c *Late) Held(to []int) []int { return c.Column.Held(to) }
 // Reserve is as in Column.
 func (c *Late) Reserve(held []int) []int { return c.Column.Reserve(held) }
 
+// held leaves the slots out, which stay as many as there ever were: what texts need follows from them.
 func (d *Dict) held(to []int) []int {
-	return append(to, len(d.slots), len(d.hashes), len(d.stable), len(d.data))
+	return append(to, len(d.hashes), len(d.stable), len(d.data))
 }
 
 func (d *Dict) reserve(held []int) []int {
-	if held[0] > 0 {
-		d.slots, d.seed = make([]uint32, held[0]), maphash.MakeSeed()
-		d.hashes, d.stable = room(d.hashes, held[1]), room(d.stable, held[2])
-		d.offsets = append(room(d.offsets, held[1]+1), 0)
-		d.data = room(d.data, held[3])
+	if n := held[0]; n > 0 {
+		d.begin(1 << bits.Len(uint(2*withSpare(n)-1)))
+		d.hashes, d.stable = spare(d.hashes, n), spare(d.stable, held[1])
+		d.offsets = spare(d.offsets, n)
+		d.data = spare(d.data, held[2])
 	}
-	return held[4:]
+	return held[3:]
 }
 
 func (v *validity) held() int {
@@ -101,4 +102,10 @@ func (v *validity) held() int {
 	return len(v.bits)
 }
 
-func (v *validity) reserve(n int) { v.bits = room(v.bits, n) }
+func (v *validity) reserve(n int) { v.bits = spare(v.bits, n) }
+
+// withSpare is a little more than n: the next batch is not of quite the same size.
+func withSpare(n int) int { return n + n/8 }
+
+// spare is room for n values and some more; none where there are none.
+func spare[T any](s []T, n int) []T { return room(s, withSpare(n)) }

@@ -58,7 +58,8 @@ type Table struct {
 	markRows  int
 	markSize  int
 	markStats Stats
-	twoPasses bool // for resources and scopes that come late
+	twoPasses bool  // for resources and scopes that come late
+	held      []int // see Reserve
 
 	bad     error // first fault of a leaf in the message being read
 	scratch []byte
@@ -101,16 +102,21 @@ func New(signal otlp.Signal, promoted ...schema.Promotion) *Table {
 	return t
 }
 
-// Reserve makes room in a new table for as much as another of the same columns holds: it does not
-// have to grow to that again, and leave behind what it was copied from.
+// Reserve has a new table begin, with the first request, with room for as much as another of the same
+// columns holds now: it does not have to grow to that again, and leave behind what it was copied from.
 func (t *Table) Reserve(like *Table) {
-	var held []int
+	t.held = t.held[:0]
 	for _, c := range like.columns {
-		held = c.Held(held)
+		t.held = c.Held(t.held)
 	}
+}
+
+func (t *Table) reserve() {
+	held := t.held
 	for _, c := range t.columns {
 		held = c.Reserve(held)
 	}
+	t.held = nil
 }
 
 // Signal is the table's signal.
@@ -129,6 +135,9 @@ func (t *Table) Peak() int { return t.peak }
 // Decode adds a request's items, all of them or none. The body is not kept. The error
 // is a *fault.Error with the field's path.
 func (t *Table) Decode(body []byte) (err error) {
+	if t.held != nil {
+		t.reserve()
+	}
 	t.setMark()
 	defer func() {
 		if cause := recover(); cause != nil { // a fault of ours must not take others' rows along

@@ -1,11 +1,24 @@
 package h2
 
-import "testing"
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
 
 // TestCrew has more calls worked on at once than goroutines are kept, and then calls that find one.
 func TestCrew(t *testing.T) {
-	end, release := blocking()
-	r := start(t, &service{end: end}, func(o *Options) { o.Apart = true })
+	block, release := blocking()
+	var mu sync.Mutex
+	workers := map[string]bool{}
+	r := start(t, &service{end: func(ctx context.Context, body []byte) *Status {
+		mu.Lock()
+		workers[goroutine()] = true
+		mu.Unlock()
+		return block(ctx, body)
+	}}, func(o *Options) { o.Apart = true })
 	p := r.dial()
 	most := uint32(mostParked) //nolint:gosec // processors
 	for i := range 3 * most {
@@ -26,4 +39,13 @@ func TestCrew(t *testing.T) {
 		p.status(2*i+1, "0")
 		eventually(t, "nobody came or went", all)
 	}
+	if len(workers) != int(3*most) {
+		t.Errorf("%d goroutines worked, want the first %d again", len(workers), 3*most)
+	}
+}
+
+// goroutine is the present one's number.
+func goroutine() string {
+	var stack [64]byte
+	return strings.Fields(string(stack[:runtime.Stack(stack[:], false)]))[1]
 }

@@ -32,7 +32,7 @@ type Server struct {
 	conns    map[*conn]bool
 	draining bool
 	stopped  bool
-	ended    chan struct{} // closed by stop, for the tick
+	ended    chan struct{} // closed by stop, for the tick and the crew
 	idle     sync.Cond     // a connection went
 }
 
