@@ -16,7 +16,7 @@ const module = "github.com/otlp-arrow/otlp-arrow/"
 
 // lines are the packages by their line in "The house", 1 first.
 var lines = [][]string{
-	{"otlp", "fault", "obs", "secure", "fsys"},
+	{"otlp", "fault", "obs", "secure", "fsys", "socket"},
 	{"wire", "column", "schema", "flatbuf", "h2"},
 	{"decode", "encode", "otap", "otlpjson", "flight", "generate"},
 	{"journal"},

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/otlp-arrow/otlp-arrow/gocore/internal/fault"
+	"github.com/otlp-arrow/otlp-arrow/gocore/internal/socket"
 )
 
 // socketMode lets only the node's own user connect to a Unix socket.
@@ -36,7 +37,7 @@ func listen(key string, at Endpoint) (net.Listener, error) {
 			return nil, unusable(key, errors.Join(err, listener.Close()))
 		}
 	}
-	return listener, nil
+	return socket.Listener{Listener: listener}, nil
 }
 
 func unusable(key string, err error) error {
