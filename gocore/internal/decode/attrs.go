@@ -31,7 +31,10 @@ type attrs struct {
 	to      int
 }
 
-type guess struct{ key, value int32 }
+type guess struct {
+	key, value int32
+	same       bool // the last value was that of the row before
+}
 
 const (
 	attrCost   = 16   // about what an entry takes in its columns, with their slack
@@ -171,14 +174,23 @@ func shortInt(b []byte) (int64, bool) {
 }
 
 func (a *attrs) text(kind byte, g *guess, text []byte) error {
-	index, err := likely(&a.values, g.value, text)
+	index, err := a.lookup(g, text)
 	if err != nil {
 		return err
 	}
-	g.value = index
+	g.same, g.value = index == g.value, index
 	a.letters = append(a.letters, kind)
 	a.values.AppendIndex(index)
 	return nil
+}
+
+// lookup compares with the row before only where that was right the last time: a place's values
+// are mostly all the same or all different.
+func (a *attrs) lookup(g *guess, text []byte) (int32, error) {
+	if g.same {
+		return likely(&a.values, g.value, text)
+	}
+	return a.values.Dict.Index(text)
 }
 
 func (a *attrs) integer(v int64) error {
