@@ -50,6 +50,26 @@ func room[T any](s []T, n int) []T {
 	return larger(s, n)
 }
 
+// push appends a value. Append is told of nothing but the slice itself: it then writes no more than
+// the new length, and the compiler knows it.
+func push[T any](s *[]T, v T) {
+	if len(*s) == cap(*s) {
+		enlarge(s)
+	}
+	*s = append(*s, v)
+}
+
+// pushAll appends values, likewise.
+func pushAll[T any](s *[]T, v []T) {
+	if cap(*s)-len(*s) < len(v) {
+		*s = larger(*s, len(v))
+	}
+	*s = append(*s, v...)
+}
+
+//go:noinline // so that push can be
+func enlarge[T any](s *[]T) { *s = larger(*s, 1) }
+
 // leastRoom makes powers of two of it a little more than powers of two: batches end just beyond one.
 const leastRoom = 72
 
@@ -59,6 +79,8 @@ const most = 16 << 20
 // larger is room that s has not got. Go's append makes large slices a quarter larger at a time, and
 // writes zeros to what it adds: a column would be copied some times over, and memory touched that it
 // does not need yet.
+//
+//go:noinline // so that what calls it can be
 func larger[T any](s []T, n int) []T {
 	var zero T
 	more := min(cap(s), max(cap(s)/4, most/int(unsafe.Sizeof(zero))))

@@ -90,15 +90,15 @@ func (d *Dict) begin(slots int) {
 }
 
 func (d *Dict) add(text []byte, h uint64, at uint32) int32 {
-	d.hashes = append(room(d.hashes, 1), h)
+	push(&d.hashes, h)
 	if d.Stable {
-		d.stable = append(room(d.stable, 1), xxh3.Hash(text))
+		push(&d.stable, xxh3.Hash(text))
 	}
 	if d.Grown != nil {
 		*d.Grown += entryCost + len(text)
 	}
-	d.data = append(room(d.data, len(text)), text...)
-	d.offsets = append(room(d.offsets, 1), int32(len(d.data))) // checked by Index
+	pushAll(&d.data, text)
+	push(&d.offsets, int32(len(d.data))) // checked by Index
 	n := len(d.hashes)
 	d.slots[at] = d.slot(h, n-1)
 	if n*2 > len(d.slots) {

@@ -21,7 +21,9 @@ func (e ends) end(i int) int32 { return e[i+1] }
 func (e ends) last() int32 { return e.start(len(e) - 1) }
 
 func (e *ends) add(end int32) {
-	e.room(1)
+	if len(*e) == cap(*e) {
+		e.room(1)
+	}
 	*e = append(*e, end)
 }
 

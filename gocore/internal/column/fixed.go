@@ -19,14 +19,14 @@ type Fixed[T Number] struct {
 
 // Append adds a value.
 func (c *Fixed[T]) Append(v T) {
-	c.vals = append(room(c.vals, 1), v)
+	push(&c.vals, v)
 	c.valid.valid()
 }
 
 // AppendNull adds a null.
 func (c *Fixed[T]) AppendNull() {
 	c.valid.null(len(c.vals))
-	c.vals = append(room(c.vals, 1), 0)
+	push(&c.vals, 0)
 }
 
 // AppendIf adds the value, or a null unless it is set.
@@ -131,10 +131,10 @@ var zeros [16]byte
 func (c *Binary) AppendOrNull(v []byte) {
 	if len(v) != c.Width {
 		c.valid.null(c.Len())
-		c.data = append(room(c.data, c.Width), zeros[:c.Width]...)
+		pushAll(&c.data, zeros[:c.Width])
 		return
 	}
-	c.data = append(room(c.data, c.Width), v...)
+	pushAll(&c.data, v)
 	c.valid.valid()
 }
 

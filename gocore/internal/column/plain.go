@@ -23,7 +23,7 @@ func (c *Plain) Append(text []byte) error {
 	if len(c.data)+len(text) > math.MaxInt32 {
 		return ErrFull
 	}
-	c.data = append(room(c.data, len(text)), text...)
+	pushAll(&c.data, text)
 	c.ends.add(int32(len(c.data))) // checked
 	return nil
 }

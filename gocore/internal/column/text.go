@@ -41,7 +41,7 @@ func (c *Text) Index(text []byte) (int32, error) {
 
 // AppendIndex adds a row for a text that Index gave.
 func (c *Text) AppendIndex(i int32) {
-	c.indices = append(room(c.indices, 1), i)
+	push(&c.indices, i)
 	c.valid.valid()
 }
 
@@ -60,7 +60,7 @@ func (c *Text) AppendNulls(n int) {
 // AppendNull adds a null.
 func (c *Text) AppendNull() {
 	c.valid.null(len(c.indices))
-	c.indices = append(room(c.indices, 1), 0)
+	push(&c.indices, 0)
 }
 
 // IndexAt is the index of a row, and whether it is null.

@@ -10,7 +10,7 @@ type bitmap struct {
 
 func (m *bitmap) push(set bool) {
 	if m.len%8 == 0 {
-		m.bits = append(room(m.bits, 1), 0)
+		push(&m.bits, 0)
 	}
 	if set {
 		m.bits[m.len/8] |= 1 << (m.len % 8)
