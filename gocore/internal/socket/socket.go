@@ -2,7 +2,7 @@
 //
 // Go tells it of every system call, since one may block: a thread of the runtime then looks every 20 µs
 // whether it does, to give its processor to others. A socket that does not block needs no such guard. Under
-// a steady load of small requests that thread was a third of a receiver's CPU.
+// a steady load of small requests that thread was some 30 % of a receiver's CPU.
 package socket
 
 import "net"
