@@ -66,12 +66,6 @@ func (c *Text) AppendNull() {
 // IndexAt is the index of a row, and whether it is null.
 func (c *Text) IndexAt(row int) (int32, bool) { return c.indices[row], c.valid.isNull(row) }
 
-// Indices are those of the rows [from, to), good until the next change; those of nulls say nothing.
-func (c *Text) Indices(from, to int) []int32 { return c.indices[from:to] }
-
-// Null tells whether a row is null.
-func (c *Text) Null(row int) bool { return c.valid.isNull(row) }
-
 // Copy moves a row's index onto an earlier row of the column.
 func (c *Text) Copy(to, from int) {
 	null := c.valid.isNull(from)

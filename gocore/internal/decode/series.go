@@ -18,12 +18,11 @@ func mix(h, v uint64) uint64 {
 // identity adds up the present row's entries, so that their order does not matter.
 func (a *attrs) identity() uint64 {
 	var total uint64
-	keys, values := a.keys.Indices(a.from, a.to), a.values.Indices(a.from, a.to)
-	letters := a.letters[:len(keys)]
-	for i, key := range keys {
-		h := mix(a.keys.Dict.Hash(key), uint64(letters[i]))
-		if !a.values.Null(a.from + i) {
-			h = mix(h, a.values.Dict.Hash(values[i]))
+	for i := a.from; i < a.to; i++ {
+		key, _ := a.keys.IndexAt(i)
+		h := mix(a.keys.Dict.Hash(key), uint64(a.letters[i-a.from]))
+		if value, null := a.values.IndexAt(i); !null {
+			h = mix(h, a.values.Dict.Hash(value))
 		}
 		total += mix(prime3, h)
 	}
