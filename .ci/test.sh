@@ -49,6 +49,8 @@ step_go() {
 	counts+=("go test: $(count pass) passed, $(count skip) skipped, $(count fail) failed")
 	printf '%s\n' "${counts[-1]}"
 	"$(find_python "${pythons[0]}")" .ci/coverage.py go "$tmp/go.cover"
+	say "go test of what the race detector has other code for"
+	go test -count 1 -tags "$tags" ./gocore/internal/socket
 }
 
 # The text in test events.

@@ -21,7 +21,7 @@ func (e ends) end(i int) int32 { return e[i+1] }
 func (e ends) last() int32 { return e.start(len(e) - 1) }
 
 func (e *ends) add(end int32) {
-	if len(*e) == cap(*e) {
+	if len(*e) == cap(*e) { // asked here, too, since room is too long to be inlined
 		e.room(1)
 	}
 	*e = append(*e, end)
